@@ -1,0 +1,44 @@
+"""Internet addresses as provd stores them: the shortest text form, IPv4-mapped IPv6 addresses as IPv4."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+
+from provd.errors import InvalidValueError
+
+
+class InvalidAddressError(InvalidValueError):
+    """The text is not an IPv4 or IPv6 address."""
+
+    def __init__(self, value: object, field: str = "ip") -> None:
+        super().__init__(field, value, "an IPv4 or IPv6 address, such as 192.0.2.7 or 2001:db8::7")
+
+
+@lru_cache(maxsize=4096)
+def normalize_address(text: str) -> str:
+    """Return the address `text` in stored form.
+
+    A dual-stack socket reports an IPv4 client as `::ffff:192.0.2.7`; the stored form is `192.0.2.7`. A scope
+    (`fe80::1%eth0`) is kept, because a link-local address means nothing without it.
+
+    Raises:
+        InvalidAddressError: `text` is not an address.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise InvalidAddressError(text) from None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def is_ipv6(address: str) -> bool:
+    """Tell whether the stored-form `address` is an IPv6 address."""
+    return ":" in address
+
+
+def url_host(host: str) -> str:
+    """Return `host` as it stands in a URL: an IPv6 address needs brackets (RFC 3986 section 3.2.2)."""
+    return f"[{host}]" if is_ipv6(host) else host

@@ -1,0 +1,54 @@
+"""What phones, and the DHCP server on their behalf, ask: plain values, made by the doors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """A phone's HTTP request.
+
+    `address` is the client's in stored form, `path` is percent-decoded and has no leading slash, `query` is the
+    raw text after `?`, `headers` has lower-case names.
+    """
+
+    address: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default=_NOTHING)
+
+    @property
+    def user_agent(self) -> str:
+        """The User-Agent header, or an empty text."""
+        return self.headers.get("user-agent", "")
+
+
+@dataclass(slots=True)
+class TftpRequest:
+    """A phone's TFTP read request.
+
+    `address` is the client's in stored form, `path` the file name without leading slashes, `mode` lower-case,
+    `options` has lower-case names (RFC 2347).
+    """
+
+    address: str
+    path: str
+    mode: str = "octet"
+    options: Mapping[str, str] = field(default=_NOTHING)
+
+
+@dataclass(slots=True)
+class DhcpLease:
+    """A lease that the DHCP server gave to a phone: `options` by code, as raw bytes."""
+
+    address: str
+    mac: str
+    options: Mapping[int, bytes] = field(default_factory=dict)
+
+
+PhoneRequest = HttpRequest | TftpRequest

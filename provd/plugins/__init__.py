@@ -1,0 +1,1 @@
+"""The plugin host: everything about plugins but the plugins themselves."""
