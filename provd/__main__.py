@@ -1,0 +1,79 @@
+"""`xivo-provd`: the daemon's command line."""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from provd import __version__
+from provd.check import check
+from provd.errors import ProvdError
+from provd.logs import set_up_logging
+from provd.server import Server
+from provd.settings import DEFAULT_FILE, OPTIONS, load_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the daemon until it is told to stop; ends the process with 0, or with what the error says."""
+    options = _parser().parse_args(arguments)
+    given = {
+        option.name: value
+        for option in OPTIONS
+        if option.flag and (value := getattr(options, _destination(option.flag))) is not None
+    }
+    try:
+        settings = load_settings(options.config, given)
+        set_up_logging(settings["general.log_level"])
+        if options.check:
+            sys.exit(_report(check(settings)))
+        Server(settings, options.install_plugin).run()
+    except ProvdError as error:
+        print(f"xivo-provd: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="xivo-provd", description="Serves phones the files made for them.")
+    parser.add_argument("--version", action="version", version=f"xivo-provd {__version__}")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"settings file, with conf.d/*.toml beside it (default: {DEFAULT_FILE})",
+    )
+    for option in OPTIONS:
+        if option.flag:
+            parser.add_argument(option.flag, metavar=option.metavar, help=option.doc.replace("%", "%%"))
+    parser.add_argument(
+        "--install-plugin",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="install a plugin from the repository if it is not there, then go on; may be repeated",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="check the settings and the store, say what is wrong, and end"
+    )
+    return parser
+
+
+def _destination(flag: str) -> str:
+    return flag.removeprefix("--").replace("-", "_")
+
+
+def _report(problems: list[str]) -> int:
+    for problem in problems:
+        print(f"xivo-provd: {problem}", file=sys.stderr)
+    if not problems:
+        print("xivo-provd: settings and store are in order")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The one way in which provd puts a file down: nobody ever sees half of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+TEMPORARY_PREFIX = ".provd-"
+"""Temporary files begin with this; one that is left over was left by a crash and may be removed."""
+
+
+def write_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Put `content` at `path` whole or not at all.
+
+    A temporary file in the same folder is renamed over the target. With `durable` the file and the folder are
+    flushed to the disk before this returns; without, a power failure may lose the file or leave it empty, so use it
+    only for what can be made again.
+
+    Raises:
+        OSError: nothing was changed; no temporary file is left.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the disk, so that a rename or removal in it survives a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

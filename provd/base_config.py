@@ -1,0 +1,43 @@
+"""The base raw config: what lies under every config, above all where phones find this server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from provd import netinfo
+from provd.errors import InvalidValueError, SettingsError
+from provd.model.address import url_host
+from provd.model.raw_config import check_raw_config
+from provd.settings import Settings
+
+
+def base_raw_config(settings: Settings, http_port: int, tftp_port: int) -> dict[str, Any]:
+    """The values that lie under every config: the administrator's file, then this server's address and the given ports.
+
+    Raises:
+        SettingsError: the file cannot be read or holds a value that is not allowed.
+    """
+    raw = _base_raw_config_file(settings["general.base_raw_config_file"])
+    address = settings["general.external_ip"] or settings["general.bind"] or netinfo.server_address()
+    raw.setdefault("ip", address)
+    raw.setdefault("http_port", http_port)
+    raw.setdefault("tftp_port", tftp_port)
+    raw.setdefault("http_base_url", f"http://{url_host(str(raw['ip']))}:{raw['http_port']}")
+    return raw
+
+
+def _base_raw_config_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, Mapping):
+            raise SettingsError(f"{path}: an object is needed")
+        return check_raw_config(data)
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except (ValueError, InvalidValueError) as error:
+        raise SettingsError(f"{path}: {error}") from error

@@ -1,0 +1,117 @@
+"""Opening the sockets of the doors: those that systemd hands over, and those that are missing."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from provd.errors import SettingsError
+from provd.model.address import url_host
+from provd.serving.http import BACKLOG
+from provd.serving.udp import adopt_socket, open_udp_socket
+from provd.settings import Settings
+
+
+@dataclass(slots=True)
+class DoorSockets:
+    """The sockets of each door: plain ones for TFTP, gevent's (by monkey patching) for the others."""
+
+    tftp: list[socket.socket] = field(default_factory=list)
+    http: list[socket.socket] = field(default_factory=list)
+    admin: list[socket.socket] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close them all."""
+        for each in (*self.tftp, *self.http, *self.admin):
+            each.close()
+
+
+def open_door_sockets(settings: Settings, inherited: Sequence[tuple[str, int]]) -> DoorSockets:
+    """Sort the inherited sockets to their doors, and open one for each door that got none.
+
+    Raises:
+        SettingsError: an address or port cannot be had, or an inherited socket is nobody's.
+    """
+    doors = DoorSockets()
+    try:
+        for name, descriptor in inherited:
+            _adopt(doors, name, descriptor, settings)
+        if not doors.tftp:
+            doors.tftp.append(_opened("tftp", settings["general.bind"], settings["tftp.port"]))
+        if not doors.http:
+            doors.http.append(_opened("http", settings["general.bind"], settings["http.port"]))
+        if not doors.admin:
+            doors.admin.append(_opened("admin", settings["admin.address"], settings["admin.port"]))
+    except SettingsError:
+        doors.close()
+        raise
+    return doors
+
+
+def describe_address(address: Any) -> str:
+    """A socket's address as text, such as `[::]:6969`."""
+    return f"{url_host(str(address[0]))}:{address[1]}" if isinstance(address, tuple) else str(address)
+
+
+def _adopt(doors: DoorSockets, name: str, descriptor: int, settings: Settings) -> None:
+    """Give an inherited socket to its door: by its name if that is a door's, else by its kind and port."""
+    plain = adopt_socket(descriptor)
+    kind, address = plain.type, plain.getsockname()
+    port = address[1] if isinstance(address, tuple) else None
+    door = name if name in ("tftp", "http", "admin") else _door_of(kind, port, settings)
+    if door == "tftp" and kind == socket.SOCK_DGRAM:
+        doors.tftp.append(plain)
+    elif door in ("http", "admin") and kind == socket.SOCK_STREAM:
+        getattr(doors, door).append(socket.socket(fileno=plain.detach()))
+    else:
+        plain.close()
+        shown = describe_address(address)
+        raise SettingsError(f"inherited socket {name!r} ({shown}): fits no door; name it tftp, http or admin")
+
+
+def _door_of(kind: int, port: int | None, settings: Settings) -> str:
+    if kind == socket.SOCK_DGRAM:
+        return "tftp"
+    return "admin" if port is None or port == settings["admin.port"] else "http"
+
+
+def _opened(door: str, address: str, port: int) -> socket.socket:
+    try:
+        return open_udp_socket(address, port) if door == "tftp" else _open_tcp_socket(address, port)
+    except OSError as error:
+        where = f"{address or 'all addresses'} port {port}"
+        advice = ""
+        if error.errno == errno.EACCES:
+            advice = "; ports below 1024 need systemd's sockets, root, or CAP_NET_BIND_SERVICE"
+        elif error.errno == errno.EADDRINUSE:
+            advice = "; another program has it"
+        raise SettingsError(f"{door} door: {where}: {error.strerror}{advice}") from error
+
+
+def _open_tcp_socket(address: str, port: int) -> socket.socket:
+    """A listening socket; the empty address means all, IPv6 and IPv4 where there is IPv6."""
+    if not address:
+        try:
+            return _listening(socket.AF_INET6, "::", port)
+        except OSError as error:
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
+            return _listening(socket.AF_INET, "0.0.0.0", port)
+    return _listening(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port)
+
+
+def _listening(family: int, address: str, port: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address != "::"))
+        listener.bind((address, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

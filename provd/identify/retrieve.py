@@ -1,0 +1,51 @@
+"""Retrieve: which device is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from provd.model.identity import Identity
+
+STRONG_KEYS = ("mac", "sn", "uuid")
+"""Keys that name one phone, the most trusted first."""
+_CONTRADICTING_KEYS = ("mac", "vendor", "model", "sn", "uuid")
+
+
+class Devices(Protocol):
+    """What retrieval needs of the device collection."""
+
+    def find(self, index: str, key: str) -> tuple[str, ...]:
+        """Ids of the devices with this value."""
+
+    def get(self, document_id: str) -> dict[str, Any] | None:
+        """A device by id."""
+
+
+def retrieve(identity: Identity, address: str, devices: Devices) -> str | None:
+    """The id of the device that a request comes from, or None for a phone that is not known.
+
+    By MAC address, serial number, UUID, then by the address if exactly one device there does not contradict what
+    the request says.
+    """
+    for key in STRONG_KEYS:
+        value = getattr(identity, key)
+        if value is not None:
+            found = devices.find(key, value)
+            if found:
+                return found[0]
+    candidates = [
+        device_id
+        for device_id in devices.find("ip", address)
+        if not contradicts(devices.get(device_id) or {}, identity)
+    ]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def contradicts(device: Mapping[str, Any], identity: Identity) -> bool:
+    """Tell whether a key is known on both sides and differs."""
+    for key in _CONTRADICTING_KEYS:
+        ours, theirs = device.get(key), getattr(identity, key)
+        if ours and theirs is not None and ours != theirs:
+            return True
+    return False

@@ -1,0 +1,60 @@
+"""The server's own log: one line per event, on standard error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """The last error that was logged: when, in seconds since the epoch, and what."""
+
+    time: float
+    message: str
+
+
+class _LastErrorHandler(logging.Handler):
+    """Remembers the last error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.last: LastError | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.last = LastError(record.created, record.getMessage())
+
+
+class _JournalFormatter(logging.Formatter):
+    """Lines with the priority in front, as sd-daemon(3) says; the journal adds the time itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = _PRIORITIES.get(record.levelno, 6)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+_last_error_handler = _LastErrorHandler()
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error, at `level` and above: for the journal if it reads there, else with the time."""
+    handler = logging.StreamHandler(sys.stderr)
+    if "JOURNAL_STREAM" in os.environ:
+        handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
+    else:
+        formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        formatter.converter = time.localtime
+        handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler, _last_error_handler]
+    root.setLevel(level.upper())
+
+
+def last_error() -> LastError | None:
+    """The last error that was logged since the start."""
+    return _last_error_handler.last

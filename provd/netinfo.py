@@ -1,0 +1,43 @@
+"""The machine's own addresses. The only module that imports netifaces.
+
+The Debian package uses netifaces, a virtual environment netifaces2, which has wheels; both are `netifaces` to Python,
+and this module keeps to what they have in common.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import netifaces
+
+LOOPBACK = "127.0.0.1"
+
+
+def server_address() -> str:
+    """The address that phones most likely reach this server at.
+
+    That of the interface with the default route, otherwise the first that is not loopback, otherwise loopback. IPv4
+    is preferred, because every phone speaks it.
+    """
+    for family in (netifaces.AF_INET, netifaces.AF_INET6):
+        interfaces = [*_default_interfaces(family), *netifaces.interfaces()]
+        for interface in interfaces:
+            for address in _addresses(interface, family):
+                if not _is_local_only(address):
+                    return address
+    return LOOPBACK
+
+
+def _default_interfaces(family: int) -> list[str]:
+    gateways: Any = netifaces.gateways()
+    return [str(route[1]) for route in gateways.get(family, []) if route[2]]
+
+
+def _addresses(interface: str, family: int) -> list[str]:
+    addresses: Any = netifaces.ifaddresses(interface)
+    return [str(entry["addr"]) for entry in addresses.get(family, []) if "addr" in entry]
+
+
+def _is_local_only(address: str) -> bool:
+    """Loopback, or link-local, which means nothing to a phone in a URL."""
+    return address.startswith(("127.", "169.254.", "fe80:")) or address == "::1"

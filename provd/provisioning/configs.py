@@ -1,0 +1,85 @@
+"""What can be done with configs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from provd.errors import AlreadyExistsError, ConflictError, NotDeletableError, NotFoundError
+from provd.model.config import check_config, descendants
+from provd.provisioning.configure import Configurer
+from provd.provisioning.devices import new_id
+from provd.store.schema import CONFIGS, DEVICES
+from provd.store.store import Store, Transaction
+
+
+class ConfigVerbs:
+    """Adds, changes and removes configs, and keeps the files of the devices that use them as they say.
+
+    Each verb returns the failures by device id: the change itself is stored also if a device cannot be configured
+    with it.
+    """
+
+    def __init__(self, store: Store, configurer: Configurer) -> None:
+        self._store = store
+        self._configs = store.collection(CONFIGS)
+        self._devices = store.collection(DEVICES)
+        self._configurer = configurer
+
+    def add(self, config: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        """Store a new config and configure the devices that already name it; returns its id and the failures.
+
+        Raises:
+            AlreadyExistsError: there is a config with this id.
+            InvalidValueError: a value is not allowed.
+            StoreError: nothing was stored.
+        """
+        new = check_config(config)
+        config_id = str(new.setdefault("id", new_id()))
+        try:
+            self._store.commit(Transaction().put(CONFIGS, config_id, new, 0))
+        except ConflictError:
+            raise AlreadyExistsError(f"there is a config with the id {config_id!r} already") from None
+        return config_id, self._configure(self._family(config_id))
+
+    def change(self, config_id: str, config: Mapping[str, Any], revision: int | None = None) -> dict[str, str]:
+        """Replace a config's document; the files of all devices that inherit from it are made anew.
+
+        Raises:
+            ConflictError: the config was changed since `revision`.
+            InvalidValueError: a value is not allowed.
+            NotFoundError: there is no such config.
+            StoreError: nothing was changed.
+        """
+        new = check_config({**config, "id": config_id})
+        stored = self._configs.get_stored(config_id)
+        if stored is None:
+            raise NotFoundError(f"there is no config {config_id!r}")
+        if new == stored.document:
+            return {}
+        self._store.commit(Transaction().put(CONFIGS, config_id, new, revision or stored.revision))
+        return self._configure(self._family(config_id))
+
+    def remove(self, config_id: str) -> dict[str, str]:
+        """Remove a config; devices that had it lose their files, those that inherited from it are made anew.
+
+        Raises:
+            NotDeletableError: the config says so.
+            NotFoundError: there is no such config.
+            StoreError: nothing was changed.
+        """
+        stored = self._configs.get_stored(config_id)
+        if stored is None:
+            raise NotFoundError(f"there is no config {config_id!r}")
+        if stored.document.get("deletable") is False:
+            raise NotDeletableError(f"the config {config_id!r} cannot be removed: deletable is false")
+        family = self._family(config_id)
+        self._store.commit(Transaction().delete(CONFIGS, config_id, stored.revision))
+        return self._configure(family)
+
+    def _family(self, config_id: str) -> list[str]:
+        return descendants(config_id, lambda parent: self._configs.find("parent", parent))
+
+    def _configure(self, config_ids: Iterable[str]) -> dict[str, str]:
+        devices = {device_id: None for config_id in config_ids for device_id in self._devices.find("config", config_id)}
+        return self._configurer.configure_all(devices)

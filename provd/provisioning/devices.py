@@ -1,0 +1,114 @@
+"""What can be done with devices."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from provd.errors import AlreadyExistsError, ConflictError, NotFoundError
+from provd.model.device import check_device, keep_results, needs_rendering
+from provd.provisioning.configure import Configurer
+from provd.provisioning.locks import KeyedLocks, of_device
+from provd.store.collection import Document
+from provd.store.schema import CONFIGS, DEVICES, RENDERINGS
+from provd.store.store import Store, Transaction
+
+log = logging.getLogger(__name__)
+
+
+def new_id() -> str:
+    """An id for a new document: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+class DeviceVerbs:
+    """Adds, changes and removes devices, and keeps their files as their documents say."""
+
+    def __init__(self, store: Store, configurer: Configurer, locks: KeyedLocks) -> None:
+        self._store = store
+        self._devices = store.collection(DEVICES)
+        self._configurer = configurer
+        self._locks = locks
+
+    def add(self, device: Mapping[str, Any]) -> str:
+        """Store a new device and configure it; returns its id.
+
+        Raises:
+            AlreadyExistsError: there is a device with this id.
+            InvalidValueError: a value is not allowed.
+            StoreError: nothing was stored.
+        """
+        new = keep_results(check_device(device), {})
+        device_id = new.setdefault("id", new_id())
+        with self._locks.hold(of_device(device_id)):
+            try:
+                self._store.commit(Transaction().put(DEVICES, device_id, new, 0))
+            except ConflictError:
+                raise AlreadyExistsError(f"there is a device with the id {device_id!r} already") from None
+            self._configurer.configure_held(device_id)
+        return str(device_id)
+
+    def change(self, device_id: str, device: Mapping[str, Any], revision: int | None = None) -> None:
+        """Replace a device's document; its files are made anew if it matters to them.
+
+        `revision` is what the change is based on; None replaces whatever is there.
+
+        Raises:
+            ConflictError: the device was changed since that revision.
+            InvalidValueError: a value is not allowed.
+            NotFoundError: there is no such device.
+            StoreError: nothing was changed.
+        """
+        checked = check_device({**device, "id": device_id})
+        with self._locks.hold(of_device(device_id)):
+            stored = self._devices.get_stored(device_id)
+            if stored is None:
+                raise NotFoundError(f"there is no device {device_id!r}")
+            old, new = stored.document, keep_results(checked, stored.document)
+            if new == old:
+                return
+            transaction = Transaction().put(DEVICES, device_id, new, revision or stored.revision)
+            self.drop_unused_config(transaction, old, new)
+            self._store.commit(transaction)
+            if needs_rendering(old, new):
+                self._configurer.configure_held(device_id)
+
+    def remove(self, device_id: str) -> None:
+        """Remove a device with its files, and its config if that is transient and nobody else has it.
+
+        Raises:
+            NotFoundError: there is no such device.
+            PluginError: its files cannot be removed; the device stays.
+            StoreError: the device stays.
+        """
+        with self._locks.hold(of_device(device_id)):
+            device = self._devices.get(device_id)
+            if device is None:
+                raise NotFoundError(f"there is no device {device_id!r}")
+            self._configurer.withdraw_held(device_id)
+            transaction = Transaction().delete(DEVICES, device_id).delete(RENDERINGS, device_id)
+            self.drop_unused_config(transaction, device, {})
+            self._store.commit(transaction)
+        log.info("device removed: device=%s mac=%s", device_id, device.get("mac"))
+
+    def reconfigure(self, device_id: str) -> str | None:
+        """Make a device's files anew; returns why that failed, or None.
+
+        Raises:
+            NotFoundError: there is no such device.
+            StoreError: the result could not be kept.
+        """
+        if device_id not in self._devices:
+            raise NotFoundError(f"there is no device {device_id!r}")
+        return self._configurer.configure(device_id)
+
+    def drop_unused_config(self, transaction: Transaction, old: Document, new: Document) -> None:
+        """Add to a transaction that a device leaves its config: a transient one goes with its last device."""
+        config_id = old.get("config")
+        if not config_id or config_id == new.get("config"):
+            return
+        config = self._store.collection(CONFIGS).get(config_id)
+        if config and config.get("transient") and self._devices.find("config", config_id) == (old["id"],):
+            transaction.delete(CONFIGS, config_id)

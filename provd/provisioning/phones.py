@@ -1,0 +1,174 @@
+"""What happens when a phone asks for a file: it is recognised, made a device if it is new, and answered."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+
+from provd.errors import ConflictError, ProvdError, StoreError
+from provd.identify.admit import is_admissible
+from provd.identify.associate import best_plugin
+from provd.identify.extract import combine
+from provd.identify.retrieve import STRONG_KEYS, retrieve
+from provd.identify.update import with_identity, without_address
+from provd.model.config import Config
+from provd.model.device import Device, identity_of, needs_rendering
+from provd.model.identity import Identity
+from provd.model.request import PhoneRequest
+from provd.plugins.files import OpenFile, Problem
+from provd.plugins.host import PluginHost
+from provd.provisioning.autoprov import AutoprovConfigs
+from provd.provisioning.configure import Configurer
+from provd.provisioning.devices import new_id
+from provd.provisioning.fileservice import FileService
+from provd.provisioning.locks import KeyedLocks, of_device, of_phone
+from provd.provisioning.recheck import Recheck
+from provd.security.log import SecurityLog
+from provd.store.schema import CONFIGS, DEVICES
+from provd.store.store import Store, Transaction
+
+log = logging.getLogger(__name__)
+
+_MAX_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """What the desk works with."""
+
+    store: Store
+    host: PluginHost
+    configurer: Configurer
+    autoprov: AutoprovConfigs
+    files: FileService
+    recheck: Recheck
+    locks: KeyedLocks
+    security_log: SecurityLog
+
+
+class PhoneDesk:
+    """Answers phones' requests. A known phone of which nothing changed costs no write, no lock and no wait."""
+
+    def __init__(self, parts: Collaborators) -> None:
+        self._parts = parts
+        self._devices = parts.store.collection(DEVICES)
+        self.counters: Counter[str] = Counter()
+
+    def quick(self, request: PhoneRequest) -> OpenFile | Problem | None:
+        """The answer, if nothing has to be stored or rendered for it; otherwise None, and `handle` is needed."""
+        identity = self._extract(request)
+        device_id = retrieve(identity, request.address, self._devices)
+        if device_id is None:
+            return None if is_admissible(identity) else self._parts.files.serve_nobody(request)
+        device = self._devices.get(device_id)
+        if (
+            device is None
+            or self._parts.locks.is_held(of_device(device_id))
+            or self._parts.recheck.is_waiting(device_id)
+            or self._wanted(device, identity, request.address) is not device
+            or self._lacks_config(device)
+        ):
+            return None
+        return self._parts.files.serve(request, device)
+
+    def handle(self, request: PhoneRequest) -> OpenFile | Problem:
+        """The answer to any request; may wait for the store and for other requests of the same phone."""
+        identity = self._extract(request)
+        keys = [of_phone("ip", request.address)]
+        keys += [of_phone(key, value) for key in STRONG_KEYS if (value := getattr(identity, key)) is not None]
+        with self._parts.locks.hold(*keys):
+            device = self._settled(request, identity)
+        return device if isinstance(device, Problem) else self._parts.files.serve(request, device)
+
+    def _settled(self, request: PhoneRequest, identity: Identity) -> Device | Problem:
+        """The device that asks, stored and configured; its state of before if the store fails."""
+        for _ in range(_MAX_ATTEMPTS):
+            device_id = retrieve(identity, request.address, self._devices)
+            try:
+                return self._settle(device_id, request, identity)
+            except ConflictError:
+                continue  # an administrator or another phone was faster: look again
+            except StoreError as error:
+                self.counters["store_failures"] += 1
+                log.error("a phone is served from what is known: address=%s error=%s", request.address, error)
+                device = self._devices.get(device_id) if device_id else None
+                return device or Problem.UNAVAILABLE
+        log.error("a phone's device is changed again and again: address=%s", request.address)
+        return Problem.UNAVAILABLE
+
+    def _settle(self, device_id: str | None, request: PhoneRequest, identity: Identity) -> Device | Problem:
+        """Store and configure what the request changes.
+
+        Raises:
+            ConflictError: a document was changed in between; nothing was stored.
+            StoreError: nothing was stored.
+        """
+        is_new = device_id is None
+        if device_id is None:
+            if not is_admissible(identity):
+                return self._parts.files.serve_nobody(request)
+            device_id = new_id()
+        with self._parts.locks.hold(of_device(device_id)):
+            stored = self._devices.get_stored(device_id)
+            if stored is None and not is_new:
+                raise ConflictError(f"devices {device_id!r} was removed")
+            old = stored.document if stored else {"id": device_id, "added": "auto"}
+            new = self._wanted(old, identity, request.address)
+            config = None if new.get("config") else self._parts.autoprov.derive()
+            if config is not None:
+                new = {**new, "config": config["id"]}
+            if new is not old:
+                self._commit(old, new, config, stored.revision if stored else 0)
+            if is_new:
+                self._announce(request, new)
+            is_unchecked = self._parts.recheck.take(device_id)
+            if is_new or is_unchecked or needs_rendering(old, new):
+                self._configure(device_id)
+            return self._devices.get(device_id) or new
+
+    def _commit(self, old: Device, new: Device, config: Config | None, revision: int) -> None:
+        """Store a device, and what goes with it: the config made for it, and its address that others lose."""
+        transaction = Transaction().put(DEVICES, new["id"], new, revision)
+        if config is not None:
+            transaction.put(CONFIGS, config["id"], config, 0)
+        if new.get("ip") != old.get("ip"):
+            for other_id in self._devices.find("ip", new["ip"]):
+                other = self._devices.get_stored(other_id)
+                if other is not None and other_id != new["id"]:
+                    transaction.put(DEVICES, other_id, without_address(other.document), other.revision)
+        self._parts.store.commit(transaction)
+
+    def _configure(self, device_id: str) -> None:
+        """Make the device's files; a failure is kept on the device, and the last good files are served."""
+        try:
+            self._parts.configurer.configure_held(device_id)
+        except ProvdError as error:
+            log.error("the result of configuring is not kept: device=%s error=%s", device_id, error)
+
+    def _announce(self, request: PhoneRequest, device: Device) -> None:
+        self.counters["new_devices"] += 1
+        self._parts.security_log.new_device_created(request.address, device["id"])
+        shown = [device.get(key) for key in ("mac", "vendor", "model", "version", "plugin")]
+        log.info(
+            "new device: device=%s ip=%s mac=%s vendor=%r model=%r version=%r plugin=%s",
+            device["id"], request.address, *shown,
+        )  # fmt: skip
+
+    def _extract(self, request: PhoneRequest) -> Identity:
+        answers = self._parts.host.identify(request)
+        return combine(answers, lambda plugin_id, identity: dict(self._parts.host.support(identity)).get(plugin_id, 0))
+
+    def _wanted(self, device: Device, identity: Identity, address: str) -> Device:
+        """The device as it should be after this request; `device` itself if nothing changes."""
+        wanted = with_identity(device, identity, address)
+        plugin_id = wanted.get("plugin")
+        if not plugin_id or plugin_id not in self._parts.host.installed:
+            best = best_plugin(self._parts.host.support(identity_of(wanted)))
+            if best is not None and best != plugin_id:
+                wanted = {**wanted, "plugin": best}
+        return wanted
+
+    def _lacks_config(self, device: Device) -> bool:
+        """The device has no config, and one can be made for it."""
+        return not device.get("config") and self._parts.autoprov.available

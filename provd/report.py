@@ -1,0 +1,84 @@
+"""What the server says of itself: `GET /status`, and the line of `systemctl status`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from provd import __version__
+from provd.doors import describe_address
+from provd.logs import last_error
+from provd.provisioning.application import Application
+from provd.serving.http import HttpDoor
+from provd.serving.tftp import TftpDoor
+from provd.store.schema import CONFIGS, DEVICES
+
+
+class Report:
+    """Looks at the running parts."""
+
+    def __init__(self, app: Application, tftp: TftpDoor, http: HttpDoor, admin_addresses: list[Any]) -> None:
+        self._app = app
+        self._tftp = tftp
+        self._http = http
+        self._admin_addresses = admin_addresses
+        self._started = time.monotonic()
+
+    def listening(self) -> dict[str, list[str]]:
+        """Where each door listens."""
+        doors = {"tftp": self._tftp.addresses, "http": self._http.addresses, "admin": self._admin_addresses}
+        return {name: [describe_address(address) for address in addresses] for name, addresses in doors.items()}
+
+    def line(self) -> str:
+        """The most important figures, on one line."""
+        devices = len(self._app.store.collection(DEVICES))
+        error = last_error()
+        line = f"{devices} phones, {self._tftp.transfers} transfers, {self._http.connections} connections"
+        return f"{line}; last error: {error.message}".replace("\n", " ") if error else line
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as `GET /status` answers."""
+        listening, error = self.listening(), last_error()
+        return {
+            "version": __version__,
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "doors": {
+                "tftp": {
+                    "listening": listening["tftp"],
+                    "transfers": self._tftp.transfers,
+                    **self._tftp.counters,
+                },
+                "http": {
+                    "listening": listening["http"],
+                    "connections": self._http.connections,
+                    **self._http.counters,
+                },
+                "admin": {"listening": listening["admin"]},
+            },
+            "counts": self._counts(),
+            "plugins": self._plugins(),
+            "store": {
+                "queued": self._app.store.queued,
+                "unreadable": self._app.store.unreadable,
+                "unchecked_devices": len(self._app.recheck),
+            },
+            "last_error": {"time": error.time, "message": error.message} if error else None,
+        }
+
+    def _counts(self) -> dict[str, int]:
+        return {
+            "devices": len(self._app.store.collection(DEVICES)),
+            "configs": len(self._app.store.collection(CONFIGS)),
+            "plugins": sum(plugin.loaded is not None for plugin in self._app.host.installed.values()),
+            **self._app.phones.counters,
+        }
+
+    def _plugins(self) -> dict[str, Any]:
+        return {
+            plugin.id: {
+                "version": plugin.loaded.info.version if plugin.loaded else None,
+                "error": plugin.error,
+                "failures": self._app.host.failures[plugin.id],
+            }
+            for plugin in self._app.host.installed.values()
+        }

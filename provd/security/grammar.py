@@ -1,0 +1,54 @@
+"""The lines of the security log. Filters match them, so their form is fixed, and it is written here only.
+
+    [2026-11-22 20:15:03,123] Sensitive file requested from 192.0.2.7: "00085D2EECFB.cfg" owner=known device=<id>
+    [2026-11-22 20:15:03,125] New device created automatically from 192.0.2.7: <id>
+
+`owner` says whether the file belongs to the device that is asking (`known`), to no device (`none`), or to another one
+(`other`); `device` is the one that is asking, `-` if nobody knows.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+_UNSAFE = re.compile(r'[^ !#-\[\]-~]')
+_MAX_NAME_LENGTH = 128
+
+
+class Owner(StrEnum):
+    """Whose file was asked for, seen from the device that asks."""
+
+    KNOWN = "known"
+    NONE = "none"
+    OTHER = "other"
+
+
+def sensitive_file_requested(address: str, path: str, owner: Owner, device_id: str | None) -> str:
+    """The line for a request of a file that may hold secrets; only the last part of its path is shown."""
+    name = quoted(path.rpartition("/")[2])
+    return f"Sensitive file requested from {address}: {name} owner={owner.value} device={_plain(device_id or '-')}"
+
+
+def new_device_created(address: str, device_id: str) -> str:
+    """The line for a device that a request made."""
+    return f"New device created automatically from {address}: {_plain(device_id)}"
+
+
+def quoted(text: str) -> str:
+    r"""`text` in double quotes, on one line, in printable ASCII, and not longer than a file name needs to be.
+
+    Backslash, double quote and everything that is not printable ASCII become `\xNN` of their UTF-8 bytes, so that
+    nobody can write another line, or end the quotes, through a name.
+    """
+    shown = text if len(text) <= _MAX_NAME_LENGTH else text[:_MAX_NAME_LENGTH] + "…"
+    return '"' + _UNSAFE.sub(_escaped, shown) + '"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "surrogatepass"))
+
+
+def _plain(device_id: str) -> str:
+    """An id as one word: ids made by provd are hexadecimal, but administrators may give any."""
+    return re.sub(r"[^!-~]", lambda match: _escaped(match).replace("\\x", "%"), device_id)

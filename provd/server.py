@@ -1,0 +1,185 @@
+"""The composition root: settings, store, plugins, doors; the order of start, drain and stop."""
+
+from __future__ import annotations
+
+import gc
+import io
+import logging
+import resource
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import gevent
+from gevent.event import Event
+from gevent.util import print_run_info
+
+from provd.admin.door import AdminDoor
+from provd.admin.status import make_app
+from provd.base_config import base_raw_config
+from provd.doors import DoorSockets, open_door_sockets
+from provd.errors import SettingsError
+from provd.plugins.host import PluginHost
+from provd.plugins.installer import install_archive
+from provd.plugins.repository import Repository
+from provd.provisioning.application import Application
+from provd.report import Report
+from provd.security.log import SecurityLog
+from provd.serving.http import HttpDoor, HttpOptions
+from provd.serving.probe import http_answers, tftp_answers
+from provd.serving.tftp import TftpDoor, TftpOptions
+from provd.settings import Settings, plugins_folder, store_path
+from provd.store.schema import SCHEMA
+from provd.store.sqlite import SqliteBackend
+from provd.store.store import Store
+from provd.systemd import Notifier, inherited_descriptors, watchdog_interval_s
+
+log = logging.getLogger(__name__)
+
+_STATUS_INTERVAL_S = 10.0
+_FOLDER_MODE = 0o750
+
+
+class Server:
+    """The running program. `run` returns when it has been told to stop and has stopped.
+
+    Raises:
+        ProvdError: it cannot start; the message says why.
+    """
+
+    def __init__(self, settings: Settings, install_plugins: Sequence[str]) -> None:
+        self._settings = settings
+        self._stop = Event()
+        self._notifier = Notifier()
+        _raise_descriptor_limit()
+        _make_folders(settings)
+        with ExitStack() as undo:
+            sockets = open_door_sockets(settings, inherited_descriptors())
+            undo.callback(sockets.close)
+            self._security_log = SecurityLog(settings["security.log_file"])
+            undo.callback(self._security_log.close)
+            self._store = Store(SqliteBackend(store_path(settings)), SCHEMA)
+            undo.callback(self._store.close)
+            self._compose(sockets, install_plugins)
+            undo.pop_all()
+
+    def run(self) -> None:
+        """Serve until a signal says stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, self._stop.set)
+        gevent.signal_handler(signal.SIGHUP, self._reopen_logs)
+        gevent.signal_handler(signal.SIGUSR1, _log_stacks)
+        self._tftp.start()
+        self._http.start()
+        for door in self._admin:
+            door.start()
+        for name, addresses in self._report.listening().items():
+            log.info("listening: door=%s address=%s", name, ",".join(addresses))
+        gc.collect()
+        gc.freeze()  # what the start made stays; the collector need not look at it again
+        self._notifier.ready(self._report.line())
+        background = [gevent.spawn(self._tell_status), gevent.spawn(self._watch_doors)]
+        self._stop.wait()
+        gevent.killall(background)
+        self._shut_down()
+
+    def _compose(self, sockets: DoorSockets, install_plugins: Sequence[str]) -> None:
+        """Put the parts together, from the store to the doors."""
+        settings = self._settings
+        http_port, tftp_port = (each[0].getsockname()[1] for each in (sockets.http, sockets.tftp))
+        base = base_raw_config(settings, http_port, tftp_port)
+        self._host = PluginHost(plugins_folder(settings))
+        new_plugins = self._install(install_plugins)
+        self._host.load_all(base)
+        self._app = Application(self._store, self._host, self._security_log, base)
+        self._app.begin(new_plugins)
+        self._tftp = TftpDoor(sockets.tftp, self._app.phones, _tftp_options(settings))
+        self._http = HttpDoor(sockets.http, self._app.phones, _http_options(settings))
+        admin_addresses = [listener.getsockname() for listener in sockets.admin]
+        self._report = Report(self._app, self._tftp, self._http, admin_addresses)
+        self._admin = [AdminDoor(listener, make_app(self._report.as_json)) for listener in sockets.admin]
+
+    def _install(self, plugin_ids: Sequence[str]) -> list[str]:
+        """Install the plugins that are not there yet; returns those that were installed.
+
+        Raises:
+            ProvdError: one cannot be installed.
+        """
+        repository = Repository(self._settings["general.plugin_server"])
+        missing = [plugin_id for plugin_id in plugin_ids if not (self._host.folder / plugin_id).exists()]
+        for plugin_id in missing:
+            install_archive(plugin_id, repository.archive(plugin_id), self._host.folder)
+            log.info("plugin installed: plugin=%s repository=%s", plugin_id, repository.location)
+        return missing
+
+    def _shut_down(self) -> None:
+        """Doors first, each in its own time; then what they used."""
+        drain_s = self._settings["general.drain_timeout"]
+        self._notifier.stopping()
+        log.info("stopping: transfers=%d connections=%d", self._tftp.transfers, self._http.connections)
+        gevent.joinall([gevent.spawn(self._tftp.stop, drain_s), gevent.spawn(self._http.stop, drain_s)])
+        for door in self._admin:
+            door.stop()
+        self._app.end()
+        self._store.close()
+        self._security_log.close()
+        log.info("stopped")
+
+    def _tell_status(self) -> None:
+        while True:
+            gevent.sleep(_STATUS_INTERVAL_S)
+            self._notifier.status(self._report.line())
+
+    def _watch_doors(self) -> None:
+        """Tell the watchdog that all is well, but only after every door answered a question from outside."""
+        interval = watchdog_interval_s()
+        while interval is not None:
+            timeout = interval / 4
+            silent = [str(address) for address in self._tftp.addresses if not tftp_answers(address, timeout)]
+            silent += [str(address) for address in self._http.addresses if not http_answers(address, timeout)]
+            if silent:
+                log.error("doors do not answer: addresses=%s", ",".join(silent))
+            else:
+                self._notifier.alive()
+            gevent.sleep(timeout)
+
+    def _reopen_logs(self) -> None:
+        self._security_log.reopen()
+        log.info("log files reopened")
+
+
+def _make_folders(settings: Settings) -> None:
+    for folder in (Path(settings["general.state_dir"]), plugins_folder(settings)):
+        try:
+            folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"general.state_dir: {folder}: {error.strerror}") from error
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as the system allows: each transfer and connection needs one or two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _log_stacks() -> None:
+    """Write what every thread and greenlet is doing to the log, for whoever wonders why nothing moves."""
+    stacks = io.StringIO()
+    print_run_info(file=stacks)
+    log.info("stacks:\n%s", stacks.getvalue())
+
+
+def _tftp_options(settings: Settings) -> TftpOptions:
+    keys = ("port_range", "single_port", "max_transfers", "max_transfers_per_address", "max_blksize", "max_windowsize")
+    return TftpOptions(**{key: settings[f"tftp.{key}"] for key in keys})
+
+
+def _http_options(settings: Settings) -> HttpOptions:
+    return HttpOptions(
+        max_connections=settings["http.max_connections"],
+        max_connections_per_address=settings["http.max_connections_per_address"],
+        head_timeout_s=settings["http.head_timeout"],
+        idle_timeout_s=settings["http.idle_timeout"],
+        trusted_proxies=settings["http.trusted_proxies"],
+    )

@@ -1,0 +1,137 @@
+"""A running TFTP transfer: its state machine, and the socket that it goes through."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import gevent
+
+from provd.plugins.files import OpenFile
+from provd.serving.udp import (
+    MAX_DATAGRAM_BYTES,
+    Ancillary,
+    SocketAddress,
+    open_transfer_socket,
+    send_from_asked,
+)
+from provd.wire.tftp_transfer import Transfer
+
+log = logging.getLogger(__name__)
+
+READ = 1  # libev's EV_READ
+
+
+class Endpoint(Protocol):
+    """How a transfer's packets leave."""
+
+    def send(self, packet: bytes) -> None:
+        """Send one packet.
+
+        Raises:
+            OSError: it could not be sent, or the client's machine said that nobody listens.
+        """
+
+    def close(self) -> None:
+        """Let go of the socket."""
+
+
+class OwnPort:
+    """A port of its own for each transfer, as RFC 1350 wants it; datagrams of others never reach it."""
+
+    __slots__ = ("_socket", "_watcher")
+
+    def __init__(
+        self,
+        asked: Ancillary | None,
+        peer: SocketAddress,
+        ports: tuple[int, int] | None,
+        on_packet: Callable[[bytes], None],
+    ) -> None:
+        self._socket = open_transfer_socket(asked, peer, ports)
+        self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), READ)
+        self._watcher.start(self._readable, on_packet)
+
+    def send(self, packet: bytes) -> None:
+        """Send one packet; one that the kernel has no room for is lost, as on any wire."""
+        try:
+            self._socket.send(packet)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Stop listening and close the port."""
+        self._watcher.stop()
+        self._watcher.close()
+        self._socket.close()
+
+    def _readable(self, on_packet: Callable[[bytes], None]) -> None:
+        try:
+            packet = self._socket.recv(MAX_DATAGRAM_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno == errno.ECONNREFUSED:
+                packet = b""  # the next send tells the session that the client has gone
+            else:
+                log.debug("receiving failed: error=%s", error)
+                return
+        on_packet(packet)
+
+
+class SharedPort:
+    """The server's own port for all transfers, for phones behind a NAT that knows only that port."""
+
+    __slots__ = ("_asked", "_listener", "_peer")
+
+    def __init__(self, listener: socket.socket, peer: SocketAddress, asked: Ancillary | None) -> None:
+        self._listener, self._peer, self._asked = listener, peer, asked
+
+    def send(self, packet: bytes) -> None:
+        """Send one packet; one that the kernel has no room for is lost, as on any wire."""
+        try:
+            send_from_asked(self._listener, packet, self._peer, self._asked)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Nothing to do: the port stays the server's."""
+
+
+class Session:
+    """One transfer to one client."""
+
+    __slots__ = ("address", "endpoint", "file", "packets_sent", "path", "peer", "started", "transfer")
+
+    def __init__(
+        self, peer: SocketAddress, address: str, path: str, transfer: Transfer, file: OpenFile | None, started: float
+    ) -> None:
+        self.peer = peer
+        self.address = address
+        self.path = path
+        self.transfer = transfer
+        self.file = file
+        self.started = started
+        self.endpoint: Any = None
+        self.packets_sent = 0
+
+    def send(self, packets: list[bytes]) -> bool:
+        """Send packets; False if the client can no longer be reached."""
+        try:
+            for packet in packets:
+                self.endpoint.send(packet)
+        except OSError as error:
+            log.debug("TFTP client gone: address=%s path=%r error=%s", self.address, self.path, error)
+            return False
+        self.packets_sent += len(packets)
+        return True
+
+    def close(self) -> None:
+        """Let go of the socket and the file."""
+        if self.endpoint is not None:
+            self.endpoint.close()
+        if self.file is not None:
+            self.file.close()

@@ -1,0 +1,50 @@
+"""An index: from a key to the ids of the documents that have it, in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_Ids = str | dict[str, None]
+
+
+class Index:
+    """Most keys belong to one document, so its id stands alone; several ids are kept in an ordered dict."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, _Ids] = {}
+
+    def get(self, key: str) -> tuple[str, ...]:
+        """The ids under a key."""
+        found = self._ids.get(key)
+        if found is None:
+            return ()
+        return (found,) if isinstance(found, str) else tuple(found)
+
+    def change(self, document_id: str, old: Sequence[str], new: Sequence[str]) -> None:
+        """Move a document from its old keys to its new ones."""
+        if old == new:
+            return
+        for key in old:
+            if key not in new:
+                self._remove(key, document_id)
+        for key in new:
+            if key not in old:
+                self._add(key, document_id)
+
+    def _add(self, key: str, document_id: str) -> None:
+        found = self._ids.get(key)
+        if found is None:
+            self._ids[key] = document_id
+        elif isinstance(found, dict):
+            found[document_id] = None
+        elif found != document_id:
+            self._ids[key] = {found: None, document_id: None}
+
+    def _remove(self, key: str, document_id: str) -> None:
+        found = self._ids.get(key)
+        if isinstance(found, dict):
+            found.pop(document_id, None)
+            if len(found) == 1:
+                self._ids[key] = next(iter(found))
+        elif found == document_id:
+            del self._ids[key]

@@ -1,0 +1,39 @@
+"""Which collections provd has, and how their documents are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from provd.store.collection import Document, KeysOf
+
+DEVICES = "devices"
+CONFIGS = "configs"
+RENDERINGS = "renderings"
+"""Which files each device has below which plugin; the id is the device's."""
+PARAMETERS = "parameters"
+"""What the server keeps of itself."""
+
+
+def _value(key: str) -> KeysOf:
+    def keys(document: Document) -> tuple[str, ...]:
+        value = document.get(key)
+        return (value,) if isinstance(value, str) else ()
+
+    return keys
+
+
+def _parents(config: Document) -> list[str]:
+    return list(config.get("parent_ids", ()))
+
+
+def _files(rendering: Document) -> Iterator[str]:
+    for file in rendering["files"]:
+        yield f"{rendering['plugin']}/{file['path']}"
+
+
+SCHEMA: Mapping[str, Mapping[str, KeysOf]] = {
+    DEVICES: {key: _value(key) for key in ("mac", "sn", "uuid", "ip", "plugin", "config")},
+    CONFIGS: {"parent": _parents, "role": _value("role")},
+    RENDERINGS: {"file": _files},
+    PARAMETERS: {},
+}

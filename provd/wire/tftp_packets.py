@@ -1,0 +1,98 @@
+"""TFTP packets (RFC 1350, 2347): requests in, everything else out.
+
+tftpy's packet classes decode requests and encode options; they raise whatever the bytes make them raise, so that
+all decoding happens in `parse_request`. Its error packets carry no text of one's own, so those are packed here.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tftpy.TftpPacketFactory import TftpPacketFactory
+from tftpy.TftpPacketTypes import TftpPacketOACK
+from tftpy.TftpShared import TftpException
+
+logging.getLogger("tftpy").setLevel(logging.WARNING)  # it logs each packet's bytes at DEBUG
+
+HEADER = struct.Struct("!HH")
+"""Opcode, and block number or error code."""
+
+
+class Opcode(IntEnum):
+    """The kinds of packets."""
+
+    RRQ = 1
+    WRQ = 2
+    DATA = 3
+    ACK = 4
+    ERROR = 5
+    OACK = 6
+
+
+class ErrorCode(IntEnum):
+    """The error codes of RFC 1350 and RFC 2347."""
+
+    UNDEFINED = 0
+    FILE_NOT_FOUND = 1
+    ACCESS_VIOLATION = 2
+    DISK_FULL = 3
+    ILLEGAL_OPERATION = 4
+    UNKNOWN_TID = 5
+    FILE_EXISTS = 6
+    NO_SUCH_USER = 7
+    OPTION_REFUSED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A read or write request: `mode` is lower-case, `options` has lower-case names."""
+
+    is_write: bool
+    name: str
+    mode: str
+    options: Mapping[str, str]
+
+
+class MalformedPacketError(ValueError):
+    """The datagram is no request that can be understood."""
+
+
+_factory = TftpPacketFactory()
+
+
+def parse_request(datagram: bytes) -> Request | None:
+    """Decode a datagram that came to the server's well-known port; None if it is another kind of packet.
+
+    Raises:
+        MalformedPacketError: it claims to be a request, but cannot be read as one.
+    """
+    if len(datagram) < 2 or datagram[0] != 0 or datagram[1] not in (Opcode.RRQ, Opcode.WRQ):
+        return None
+    try:
+        packet = _factory.parse(datagram)
+        options = {name.lower(): value for name, value in packet.options.items()}
+        return Request(datagram[1] == Opcode.WRQ, packet.filename, packet.mode, options)
+    except (TftpException, ValueError, struct.error) as error:  # UnicodeError is a ValueError
+        raise MalformedPacketError(str(error)) from error
+
+
+def encode_error(code: ErrorCode, message: str) -> bytes:
+    """An ERROR packet."""
+    return HEADER.pack(Opcode.ERROR, code) + message.encode("ascii", "replace") + b"\0"
+
+
+def encode_oack(options: Mapping[str, str]) -> bytes:
+    """An OACK packet: the options that the server agrees to (RFC 2347)."""
+    packet = TftpPacketOACK()
+    packet.options = dict(options)
+    buffer: bytes = packet.encode().buffer
+    return buffer
+
+
+def encode_data(block: int, content: bytes) -> bytes:
+    """A DATA packet; `block` is the absolute number, which the wire cuts to 16 bits."""
+    return HEADER.pack(Opcode.DATA, block & 0xFFFF) + content
