@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -20,7 +17,7 @@ class HttpRequest:
     address: str
     path: str
     query: str = ""
-    headers: Mapping[str, str] = field(default=_NOTHING)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def user_agent(self) -> str:
@@ -39,7 +36,7 @@ class TftpRequest:
     address: str
     path: str
     mode: str = "octet"
-    options: Mapping[str, str] = field(default=_NOTHING)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

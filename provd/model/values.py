@@ -71,7 +71,7 @@ def url(field: str, value: Any) -> str:
     checked = without_control_characters(field, value)
     try:
         parts = urlsplit(checked)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in checked
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in checked
     except ValueError:
         valid = False
     if not valid:

@@ -12,8 +12,6 @@ from typing import Any
 
 from provd.errors import PluginLoadError
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class KeyBlock:
@@ -53,7 +51,7 @@ class Model:
     modules: int = 0
     module_keys: int = 0
     behind_nat: bool = False
-    extra: Mapping[str, Any] = field(default=_NOTHING)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def own_keys(self) -> int:

@@ -1,0 +1,12 @@
+{#-
+  The 6755i: 9 lines, 6 keys with paper labels (prgkey1 to prgkey6), 20 below the screen (softkey1
+  to softkey20) and up to 3 expansion modules (expmod1 key1 …).
+
+  To change something for all phones of this model, copy this file to var/templates and override a block of base.tpl in
+  the copy; base.tpl lists its blocks, and {{ super() }} stands for what it says there. To add settings:
+
+      {% block local %}
+      time format: 1
+      {% endblock %}
+-#}
+{% extends "base.tpl" %}

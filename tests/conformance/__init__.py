@@ -1,0 +1,1 @@
+"""The conformance kit: what every official plugin must pass. See README.md beside this file."""
