@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import logging
 import resource
 import signal
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import gevent
 from gevent.event import Event
-from gevent.util import print_run_info
 
 from provd.admin.door import AdminDoor
 from provd.admin.status import make_app
@@ -30,6 +28,7 @@ from provd.serving.http import HttpDoor, HttpOptions
 from provd.serving.probe import http_answers, tftp_answers
 from provd.serving.tftp import TftpDoor, TftpOptions
 from provd.settings import Settings, plugins_folder, store_path
+from provd.stacks import describe_stacks
 from provd.store.schema import SCHEMA
 from provd.store.sqlite import SqliteBackend
 from provd.store.store import Store
@@ -164,10 +163,7 @@ def _raise_descriptor_limit() -> None:
 
 
 def _log_stacks() -> None:
-    """Write what every thread and greenlet is doing to the log, for whoever wonders why nothing moves."""
-    stacks = io.StringIO()
-    print_run_info(file=stacks)
-    log.info("stacks:\n%s", stacks.getvalue())
+    log.info("stacks:\n%s\nend of stacks", describe_stacks())
 
 
 def _tftp_options(settings: Settings) -> TftpOptions:

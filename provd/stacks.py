@@ -1,0 +1,37 @@
+"""What every thread and greenlet is doing, for whoever wonders at night why nothing moves."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from types import FrameType
+
+from greenlet import greenlet
+
+
+def describe_stacks() -> str:
+    """The stacks of all greenlets and threads; code and line numbers only, no values."""
+    return "\n".join([*_greenlets(), *_threads()])
+
+
+def _greenlets() -> Iterator[str]:
+    gc.unfreeze()  # what the start made is hidden from get_objects otherwise
+    waiting = [each for each in gc.get_objects() if isinstance(each, greenlet) and each.gr_frame is not None]
+    gc.freeze()
+    for number, each in enumerate(waiting, 1):
+        yield f"greenlet {number}: {type(each).__name__}"
+        yield _stack(each.gr_frame)
+
+
+def _threads() -> Iterator[str]:
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    for ident, frame in sys._current_frames().items():
+        yield f"thread {names.get(ident, ident)}"
+        yield _stack(frame)
+
+
+def _stack(frame: FrameType | None) -> str:
+    return "".join(traceback.format_stack(frame)).rstrip()
