@@ -1,0 +1,159 @@
+"""The daemon's command line: settings, checks and what is said when something is wrong."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from provd import __version__
+from provd.settings import OPTIONS, default_file_text
+from tests.integration.clients import CONFIG, http_get
+from tests.integration.server import AASTRA, RunningServer
+
+ROOT = Path(__file__).parents[2]
+
+
+def xivo_provd(*arguments: str, status: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    command = [sys.executable, "-m", "provd", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if status is not None:
+        assert result.returncode == status, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[[str], list[str]]:
+    """Writes a settings file, and gives the arguments that name it and a state folder."""
+
+    def write(text: str = "") -> list[str]:
+        file = tmp_path / "provd.toml"
+        file.write_text(text or f'[security]\nlog_file = "{tmp_path}/security.log"\n')
+        return [
+            "--config", str(file), "--state-dir", str(tmp_path / "state"),
+            "--tftp-port=0", "--http-port=0", "--admin-port=0",
+        ]  # fmt: skip
+
+    return write
+
+
+def test_the_version_is_told() -> None:
+    assert xivo_provd("--version", status=0).stdout == f"xivo-provd {__version__}\n"
+
+
+def test_help_lists_every_option_of_the_table_that_has_a_flag() -> None:
+    text = xivo_provd("--help", status=0).stdout
+    for flag in [option.flag for option in OPTIONS if option.flag] + ["--config", "--install-plugin", "--check"]:
+        assert flag in text
+
+
+def test_the_shipped_settings_file_is_the_one_that_the_table_makes() -> None:
+    assert (ROOT / "etc" / "provd.toml").read_text() == default_file_text(), "run: make settings"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tftp]\nprot = 69\n", "tftp.prot: there is no such option; allowed: port, port_range"),
+        ("[ftp]\nport = 69\n", r"ftp: there is no such table; allowed: \[general\]"),
+        ("[tftp]\nport = 70000\n", "tftp.port: 70000 is not allowed; allowed: a whole number from 0 to 65535"),
+        ('[tftp]\nsingle_port = "yes"\n', "tftp.single_port: 'yes' is not allowed; allowed: true or false"),
+        ('[general]\nbind = "here"\n', "general.bind: 'here' is not allowed; allowed: an IPv4 or IPv6 address"),
+        ("[tftp\n", "at line 1"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_the_server_does_not_start(
+    settings: Callable[[str], list[str]], tmp_path: Path, text: str, message: str
+) -> None:
+    result = xivo_provd(*settings(text), status=2)
+    assert re.search(re.escape(f"{tmp_path}/provd.toml: ") + ".*" + message, result.stderr), result.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_wrong_flag_is_named(settings: Callable[..., list[str]]) -> None:
+    result = xivo_provd(*settings(), "--tftp-port", "many", status=2)
+    assert "--tftp-port: 'many' is not allowed; allowed: a whole number from 0 to 65535" in result.stderr
+
+
+def test_a_settings_file_that_is_named_must_exist(tmp_path: Path) -> None:
+    result = xivo_provd("--config", f"{tmp_path}/none.toml", status=2)
+    assert f"{tmp_path}/none.toml: No such file or directory" in result.stderr
+
+
+def test_a_port_that_is_taken_is_named(settings: Callable[..., list[str]]) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as taken:
+        taken.bind(("::", 0))
+        port = taken.getsockname()[1]
+        result = xivo_provd(*settings(), "--tftp-port", str(port), status=2)
+    assert f"tftp door: all addresses port {port}: Address already in use; another program has it" in result.stderr
+
+
+def test_a_plugin_that_is_not_in_the_repository_is_named(settings: Callable[..., list[str]], repository: Path) -> None:
+    arguments = [*settings(), "--plugin-repository", str(repository)]
+    result = xivo_provd(*arguments, "--install-plugin", "xivo-nothing-1.0", status=1)
+    assert f"xivo-nothing-1.0: not in the repository {repository}" in result.stderr
+
+
+def test_a_repository_that_is_not_there_is_named(settings: Callable[..., list[str]], tmp_path: Path) -> None:
+    result = xivo_provd(*settings(), "--plugin-repository", f"{tmp_path}/none", "--install-plugin", AASTRA, status=1)
+    assert f"{tmp_path}/none/plugins.db" in result.stderr
+
+
+def test_a_plugin_is_installed_from_a_web_server(
+    start_server: Callable[..., RunningServer], repository: Path
+) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(repository))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{web.server_address[1]}/"
+        server = start_server(arguments=["--plugin-repository", url])
+        web.shutdown()
+    assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 200
+    assert server.stop() == 0
+    server.start()  # it is there: the repository, gone now, is not asked
+    assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 200
+
+
+def test_a_check_finds_nothing_wrong_beside_a_running_server(server: RunningServer) -> None:
+    http_get(server.http_port, f"/Aastra/{CONFIG}")
+    arguments = ["--config", f"{server.state}/settings.toml", "--state-dir", f"{server.state}/lib", "--check"]
+    assert xivo_provd(*arguments, status=0).stdout == "xivo-provd: settings and store are in order\n"
+
+
+def test_a_check_names_what_is_damaged(server: RunningServer) -> None:
+    http_get(server.http_port, f"/Aastra/{CONFIG}")
+    server.stop()
+    device_id = server.devices()[0]["id"]
+    with sqlite3.connect(server.state / "lib" / "provd.db") as database:
+        damage = "UPDATE documents SET document = 'no JSON' WHERE collection = 'devices' AND id = ?"
+        database.execute(damage, (device_id,))
+    database.close()
+    (server.state / "lib" / "plugins" / "stray").mkdir()
+    arguments = ["--config", f"{server.state}/settings.toml", "--state-dir", f"{server.state}/lib", "--check"]
+    errors = xivo_provd(*arguments, status=1).stderr
+    assert f"devices '{device_id}'" in errors
+    assert "plugin stray: " in errors
+    server.expected_errors += ["unreadable document", "plugin does not load: plugin=stray"]
+    server.start()
+    status = server.status()
+    assert device_id in status["store"]["unreadable"][0]
+    assert "plugin-info" in status["plugins"]["stray"]["error"]
+    assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 200, "the others are served"
+
+
+def test_a_check_of_a_file_that_is_no_store_says_so(settings: Callable[..., list[str]], tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "provd.db").write_text("this is no database" * 100)
+    assert "not a database" in xivo_provd(*settings(), "--check", status=1).stderr
+    assert "not a database" in xivo_provd(*settings(), status=1).stderr
