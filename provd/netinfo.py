@@ -6,9 +6,12 @@ and this module keeps to what they have in common.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import netifaces
+
+log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 
@@ -29,8 +32,17 @@ def server_address() -> str:
 
 
 def _default_interfaces(family: int) -> list[str]:
-    gateways: Any = netifaces.gateways()
-    return [str(route[1]) for route in gateways.get(family, []) if route[2]]
+    """The interfaces with a default route.
+
+    netifaces2 reads the routes with the program `ip` or from /proc, has no `gateways` where it finds neither, and
+    marks only default routes.
+    """
+    try:
+        gateways: Any = netifaces.gateways()
+    except (AttributeError, RuntimeError, ValueError, OSError) as error:
+        log.debug("no routes known: error=%s", error)
+        return []
+    return [str(route[1]) for route in gateways.get(family, []) if len(route) > 2 and route[2]]
 
 
 def _addresses(interface: str, family: int) -> list[str]:
