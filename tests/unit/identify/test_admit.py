@@ -1,0 +1,20 @@
+"""Whether a phone that is not known becomes a device."""
+
+from __future__ import annotations
+
+import pytest
+
+from provd.identify.admit import is_admissible
+from provd.model.identity import Identity
+
+
+@pytest.mark.parametrize("key", ["vendor", "mac", "sn", "uuid"])
+def test_a_phone_that_says_who_it_is_is_admitted(key: str) -> None:
+    assert is_admissible(Identity(**{key: "x"}))
+
+
+@pytest.mark.parametrize(
+    "identity", [Identity(), Identity(model="6731i"), Identity(version="3.3.1"), Identity(vendor="", mac="")]
+)
+def test_whoever_says_nothing_of_that_is_not(identity: Identity) -> None:
+    assert not is_admissible(identity)
