@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 from pathlib import Path
+
+import gevent
 
 TEMPORARY_PREFIX = ".provd-"
 """Temporary files begin with this; one that is left over was left by a crash and may be removed."""
@@ -18,7 +21,8 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool =
     only for what can be made again.
 
     Raises:
-        OSError: nothing was changed; no temporary file is left.
+        OSError: the file is the old one, or the new one if only its folder could not be flushed; no temporary file
+            is left.
     """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
     try:
@@ -41,5 +45,18 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_filesystem(folder: Path) -> None:
+    """Flush everything on the file system that holds `folder` to the disk, without stopping the hub (syncfs(2))."""
+    gevent.get_hub().threadpool.apply(_sync_filesystem, (folder,))
+
+
+def _sync_filesystem(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        ctypes.CDLL(None).syncfs(descriptor)
     finally:
         os.close(descriptor)

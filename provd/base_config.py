@@ -10,6 +10,7 @@ from typing import Any
 from provd import netinfo
 from provd.errors import InvalidValueError, SettingsError
 from provd.model.address import url_host
+from provd.model.document import check_document
 from provd.model.raw_config import check_raw_config
 from provd.settings import Settings
 
@@ -36,8 +37,9 @@ def _base_raw_config_file(path: Path | None) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(data, Mapping):
             raise SettingsError(f"{path}: an object is needed")
+        check_document("", data)
         return check_raw_config(data)
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
-    except (ValueError, InvalidValueError) as error:
+    except (ValueError, RecursionError, InvalidValueError) as error:
         raise SettingsError(f"{path}: {error}") from error

@@ -58,13 +58,16 @@ def describe_address(address: Any) -> str:
 
 def _adopt(doors: DoorSockets, name: str, descriptor: int, settings: Settings) -> None:
     """Give an inherited socket to its door: by its name if that is a door's, else by its kind and port."""
-    plain = adopt_socket(descriptor)
-    kind, address = plain.type, plain.getsockname()
+    try:
+        plain = adopt_socket(descriptor)
+        kind, address = plain.type, plain.getsockname()
+    except OSError as error:
+        raise SettingsError(f"inherited socket {name!r}: descriptor {descriptor}: {error.strerror}") from error
     port = address[1] if isinstance(address, tuple) else None
     door = name if name in ("tftp", "http", "admin") else _door_of(kind, port, settings)
-    if door == "tftp" and kind == socket.SOCK_DGRAM:
+    if door == "tftp" and kind == socket.SOCK_DGRAM and port is not None:
         doors.tftp.append(plain)
-    elif door in ("http", "admin") and kind == socket.SOCK_STREAM:
+    elif kind == socket.SOCK_STREAM and (door == "admin" or (door == "http" and port is not None)):
         getattr(doors, door).append(socket.socket(fileno=plain.detach()))
     else:
         plain.close()

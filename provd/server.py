@@ -59,7 +59,7 @@ class Server:
             self._security_log = SecurityLog(settings["security.log_file"])
             undo.callback(self._security_log.close)
             self._store = Store(SqliteBackend(store_path(settings)), SCHEMA)
-            undo.callback(self._store.close)
+            undo.callback(self._store.close, as_found=True)
             self._compose(sockets, install_plugins)
             undo.pop_all()
 

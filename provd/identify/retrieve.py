@@ -33,7 +33,7 @@ def retrieve(identity: Identity, address: str, devices: Devices) -> str | None:
         if value is not None:
             found = devices.find(key, value)
             if found:
-                return found[0]
+                return min(found)  # of several the same one each time, whatever their order
     candidates = [
         device_id
         for device_id in devices.find("ip", address)

@@ -31,7 +31,10 @@ class Problem(Enum):
 
 @dataclass(slots=True)
 class OpenFile:
-    """A file that is open for reading. Whoever gets it closes it, with `close`."""
+    """A file that is open for reading. Whoever gets it closes it, with `close`.
+
+    `path` is its real path below the root, also if it was asked for through a link.
+    """
 
     descriptor: int
     size: int
@@ -101,8 +104,10 @@ def open_file(root: str, path: str) -> OpenFile | Problem:
         return Problem.BAD_NAME
     try:
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and os.readlink(f"/proc/self/fd/{descriptor}").startswith(f"{root}/"):
-            return OpenFile(descriptor, status.st_size, status.st_mtime_ns, status.st_ino, path)
+        real_path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if stat.S_ISREG(status.st_mode) and real_path.startswith(f"{root}/"):
+            real_path = real_path[len(root) + 1 :]
+            return OpenFile(descriptor, status.st_size, status.st_mtime_ns, status.st_ino, real_path)
         problem = Problem.DIRECTORY if stat.S_ISDIR(status.st_mode) else Problem.NOT_FOUND
     except OSError as error:
         problem = _problem_of(error)

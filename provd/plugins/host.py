@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from provd.errors import PluginError, PluginLoadError
+from provd.atomicfile import TEMPORARY_PREFIX
+from provd.errors import PluginError, PluginLoadError, ProvdError
 from provd.model.identity import Identity, Support
+from provd.model.raw_config import prepare_raw_config
 from provd.model.request import DhcpLease, HttpRequest, PhoneRequest
 from provd.occasionally import Occasionally
 from provd.plugins.info import version_key
@@ -73,7 +77,7 @@ class PluginHost:
             loaded = load_plugin(folder)
             root.mkdir(parents=True, exist_ok=True)
             self._make_common_files(loaded, raw_config)
-        except (PluginError, OSError) as failure:
+        except (ProvdError, OSError) as failure:
             error = str(failure)
             log.error("plugin does not load: plugin=%s reason=%s", folder.name, error)
             loaded = None if isinstance(failure, PluginLoadError | OSError) else loaded
@@ -92,6 +96,16 @@ class PluginHost:
         plugin = self._installed.get(plugin_id)
         return plugin.root if plugin else None
 
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files and folders that a crash left; they may hold secrets."""
+        for path in self._folder.glob(f"{TEMPORARY_PREFIX}*"):
+            shutil.rmtree(path, ignore_errors=True)
+        for plugin in self._installed.values():
+            for folder, _, names in os.walk(plugin.root):
+                for name in names:
+                    if name.startswith(TEMPORARY_PREFIX):
+                        Path(folder, name).unlink(missing_ok=True)
+
     # --- questions to plugins
 
     def identify(self, request: PhoneRequest | DhcpLease) -> list[tuple[str, Identity]]:
@@ -105,11 +119,13 @@ class PluginHost:
                     identity = plugin.code.identify_dhcp(request)
                 else:
                     identity = plugin.code.identify_tftp(request)
-            except Exception as error:  # noqa: BLE001  (foreign code: it harms only its own phones)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (foreign code: it harms only its own phones)
                 self._blame(plugin.id, "identify", error)
                 continue
-            if identity is not None:
+            if isinstance(identity, Identity):
                 found.append((plugin.id, identity))
+            elif identity is not None:
+                self._blame(plugin.id, "identify", TypeError(f"{identity!r} is no Identity"))
         return found
 
     def support(self, identity: Identity) -> list[tuple[str, int]]:
@@ -120,9 +136,9 @@ class PluginHost:
             levels.append((plugin.id, level))
         return levels
 
-    def is_sensitive(self, plugin_id: str, path: str) -> bool:
-        """Tell whether a plugin says that files of this path may hold secrets."""
-        return self._ask(plugin_id, "is_sensitive", lambda code: bool(code.is_sensitive(path)), False)
+    def is_sensitive(self, plugin_id: str, path: str, *, default: bool = False) -> bool:
+        """Tell whether a plugin says that files of this path may hold secrets; `default` if it cannot say."""
+        return self._ask(plugin_id, "is_sensitive", lambda code: bool(code.is_sensitive(path)), default)
 
     def is_sensitive_for_any(self, path: str) -> bool:
         """Tell whether any plugin says that files of this path may hold secrets."""
@@ -145,7 +161,7 @@ class PluginHost:
             return render_device_files(files, plugin.templates, model, raw_config)
         except PluginError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._blame(plugin_id, "device_files", error)
             raise PluginError(f"the plugin's code fails: {type(error).__name__}: {error}") from error
 
@@ -153,14 +169,15 @@ class PluginHost:
         """Write the files that a plugin's phones share.
 
         Raises:
-            PluginError: they cannot be made; the plugin runs without them.
+            ProvdError: they cannot be made; the plugin runs without them.
         """
         try:
-            files = list(plugin.code.common_files(dict(raw_config)))
-            publish(plugin.folder / "var" / "tftpboot", render_common_files(files, plugin.templates, raw_config))
-        except PluginError:
+            prepared = prepare_raw_config(copy.deepcopy(dict(raw_config)))
+            files = list(plugin.code.common_files(prepared))
+            publish(plugin.folder / "var" / "tftpboot", render_common_files(files, plugin.templates, prepared))
+        except ProvdError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._blame(plugin.id, "common_files", error)
             raise PluginError(f"common_files fails: {type(error).__name__}: {error}") from error
 
@@ -170,11 +187,11 @@ class PluginHost:
             return default
         try:
             return question(plugin.code)
-        except Exception as error:  # noqa: BLE001  (foreign code: it harms only its own phones)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (foreign code: it harms only its own phones)
             self._blame(plugin_id, what, error)
             return default
 
-    def _blame(self, plugin_id: str, what: str, error: Exception) -> None:
+    def _blame(self, plugin_id: str, what: str, error: BaseException) -> None:
         self.failures[plugin_id] += 1
         complaint = self._complaints.setdefault(plugin_id, Occasionally())
         if complaint.due():

@@ -57,7 +57,7 @@ def read_plugin_info(folder: Path) -> PluginInfo:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise PluginLoadError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PluginLoadError(f"{path}: not JSON: {error}") from error
     return parse_plugin_info(folder.name, data)
 

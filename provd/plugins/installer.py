@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import io
 import os
 import secrets
@@ -14,7 +15,7 @@ from provd.atomicfile import TEMPORARY_PREFIX, sync_folder, write_file
 from provd.errors import AlreadyExistsError, RepositoryError
 from provd.plugins.info import read_plugin_info
 
-MAX_UNPACKED_BYTES = 256 * 1024 * 1024
+MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 MAX_MEMBERS = 10_000
 
 
@@ -49,7 +50,7 @@ def install_archive(plugin_id: str, archive: bytes, plugins_folder: Path) -> Pat
 
 def _unpack(plugin_id: str, archive: bytes, staging: Path) -> None:
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:bz2") as tar:
+        with bz2.open(io.BytesIO(archive)) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as tar:
             for member in _checked_members(plugin_id, tar):
                 path = staging / member.name
                 if member.isdir():
@@ -60,6 +61,26 @@ def _unpack(plugin_id: str, archive: bytes, staging: Path) -> None:
                 write_file(path, content.read() if content else b"", mode=0o644, durable=False)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise RepositoryError(f"{plugin_id}: the archive is damaged: {error}") from error
+
+
+class _Bounded(io.RawIOBase):
+    """A file to read from that gives up when too much comes out of it: headers too count, before they are held."""
+
+    def __init__(self, file: bz2.BZ2File) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0 or self._file.tell() + size > MAX_UNPACKED_BYTES + tarfile.RECORDSIZE:
+            raise tarfile.ReadError(f"more than {MAX_UNPACKED_BYTES} bytes")
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET and offset > MAX_UNPACKED_BYTES + tarfile.RECORDSIZE:
+            raise tarfile.ReadError(f"more than {MAX_UNPACKED_BYTES} bytes")
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _checked_members(plugin_id: str, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

@@ -6,11 +6,12 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from provd.errors import PluginLoadError
 from provd.plugins.api import Plugin
@@ -40,23 +41,16 @@ def load_plugin(folder: Path) -> LoadedPlugin:
     if not is_plugin_id(folder.name):
         raise PluginLoadError(f"{folder.name!r} is no plugin id")
     info = read_plugin_info(folder)
-    code = _instantiate(folder, info)
-    templates = TemplateSet(folder, escape_xml=code.escape_xml, filters=code.filters)
-    return LoadedPlugin(folder.name, folder, info, code, templates)
-
-
-def _instantiate(folder: Path, info: PluginInfo) -> Plugin:
-    """Import `entry.py` and make its plugin; whatever its code raises becomes a `PluginLoadError`."""
     try:
-        with _no_bytecode():
-            module = _import_entry(folder)
-        return _plugin_class(module)(info)
+        code = _plugin_class(_import_entry(folder))(info)
+        templates = TemplateSet(folder, escape_xml=bool(code.escape_xml), filters=dict(code.filters))
     except PluginLoadError:
         raise
     except Exception as error:  # (foreign code: a plugin that does not load harms only itself)
         raise PluginLoadError(f"entry.py: {type(error).__name__}: {error}") from error
     except SystemExit as error:
         raise PluginLoadError("entry.py: ends the program") from error
+    return LoadedPlugin(folder.name, folder, info, code, templates)
 
 
 def _import_entry(folder: Path) -> ModuleType:
@@ -64,7 +58,7 @@ def _import_entry(folder: Path) -> ModuleType:
 
     `from .common import …` works, and two plugins, or two versions of one, never meet.
     """
-    package = _PACKAGE_PREFIX + re.sub(r"\W", lambda match: f"_{ord(match[0]):x}_", folder.name)
+    package = _PACKAGE_PREFIX + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):x}_", folder.name)
     _forget(package)
     spec = importlib.util.spec_from_loader(package, loader=None, is_package=True)
     if spec is None or not (folder / "entry.py").is_file():
@@ -72,6 +66,8 @@ def _import_entry(folder: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     module.__path__ = [str(folder)]
     sys.modules[package] = module
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
     importlib.invalidate_caches()
     try:
         return importlib.import_module(f"{package}.entry")
@@ -86,15 +82,36 @@ def _forget(package: str) -> None:
         del sys.modules[name]
 
 
-@contextmanager
-def _no_bytecode() -> Iterator[None]:
-    """Write no `__pycache__` into the plugin's folder, whose layout administrators know."""
-    before = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
+class _SourceLoader(SourceFileLoader):
+    """Compiles a plugin's modules anew each time, and writes no `__pycache__` into the plugin's folder.
+
+    Administrators know the layout of that folder, and a cached module may be older than a file of the same time.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the modules of plugins, also those that are imported long after the plugin was loaded."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package, _, name = fullname.rpartition(".")
+        if not package.startswith(_PACKAGE_PREFIX) or path is None:
+            return None
+        for folder in path:
+            for file in (Path(folder, f"{name}.py"), Path(folder, name, "__init__.py")):
+                if file.is_file():
+                    return importlib.util.spec_from_file_location(
+                        fullname,
+                        file,
+                        loader=_SourceLoader(fullname, str(file)),
+                        submodule_search_locations=[str(file.parent)] if file.name == "__init__.py" else None,
+                    )
+        return None
 
 
 def _plugin_class(module: ModuleType) -> type[Plugin]:

@@ -98,5 +98,5 @@ def _parse_model(name: str, entry: Any) -> Model:
             behind_nat=bool(entry.get("behind_nat", False)),
             extra=MappingProxyType({key: value for key, value in entry.items() if key not in _KNOWN}),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PluginLoadError(f"plugin-info: models.{name}: {error!r}") from error

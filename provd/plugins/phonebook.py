@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from provd.model.address import url_host
 
@@ -31,7 +31,7 @@ def user_service_url(raw_config: Mapping[str, Any], vendor: str, service: str, *
     if not host or not user:
         return None
     action = "enable" if enable else "disable"
-    return f"{_base(raw_config, host)}/{vendor}/users/{user}/services/{service}/{action}"
+    return f"{_base(raw_config, host)}/{vendor}/users/{quote(str(user), safe='')}/services/{service}/{action}"
 
 
 def _base(raw_config: Mapping[str, Any], host: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,12 +45,15 @@ def withdraw(root: Path, paths: Iterable[str]) -> None:
         target = root / check_file_path(path)
         try:
             target.unlink(missing_ok=True)
+        except NotADirectoryError:
+            continue  # a file stands where its folder was
         except OSError as error:
             raise PluginError(f"cannot remove {target}: {error.strerror}") from error
 
 
 def _holds(target: Path, content: bytes) -> bool:
+    """The file is there with this content, and for nobody else to read."""
     try:
-        return target.read_bytes() == content
+        return stat.S_IMODE(target.stat().st_mode) == FILE_MODE and target.read_bytes() == content
     except FileNotFoundError:
         return False

@@ -52,11 +52,11 @@ def check_file_path(path: str) -> str:
     """Return `path` if it names a file below a plugin's `var/tftpboot`.
 
     Raises:
-        PluginError: it is absolute, leaves the folder, or no file system takes it.
+        PluginError: it is absolute, leaves the folder, is hidden (and so never served), or no file system takes it.
     """
     segments = path.split("/")
     for segment in segments:
-        if segment in ("", ".", "..") or "\0" in segment or len(segment.encode()) > _MAX_SEGMENT_BYTES:
+        if not segment or segment[0] == "." or "\0" in segment or len(segment.encode()) > _MAX_SEGMENT_BYTES:
             raise PluginError(f"the plugin declares a file with an impossible path: {path!r}")
     return path
 
@@ -77,4 +77,6 @@ def _render(
     except UnicodeEncodeError as error:
         character = text[error.start]
         raise TemplateError(f"{file.path}: {character!r} cannot be written in {file.encoding}") from error
+    except LookupError as error:
+        raise PluginError(f"{file.path}: there is no encoding {file.encoding!r}") from error
     return RenderedFile(file.path, content, file.sensitive, file.proves_sync)

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -52,7 +53,7 @@ class Repository:
         """
         try:
             index = json.loads(self._read(INDEX_NAME, MAX_INDEX_BYTES))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RepositoryError(f"{self.location}/{INDEX_NAME}: not JSON: {error}") from error
         if not isinstance(index, Mapping):
             raise RepositoryError(f"{self.location}/{INDEX_NAME}: an object is needed")
@@ -87,7 +88,7 @@ class Repository:
             else:
                 with Path(self.location, name).open("rb") as file:
                     content = file.read(max_bytes + 1)
-        except (OSError, ValueError) as error:  # urllib.error.URLError is an OSError
+        except (OSError, ValueError, HTTPException) as error:  # urllib.error.URLError is an OSError
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             raise RepositoryError(f"{where}: {reason}") from error
         if len(content) > max_bytes:
@@ -114,5 +115,5 @@ def _verify(entry: Entry, content: bytes) -> None:
         expected, actual = entry.sha256sum, hashlib.sha256(content).hexdigest()
     else:
         expected, actual = str(entry.sha1sum), hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    if not hmac.compare_digest(expected.lower().encode(), actual.encode()):
+    if not hmac.compare_digest(expected.lower().encode("utf-8", "replace"), actual.encode()):
         raise RepositoryError(f"{entry.filename}: checksum is {actual}, the index says {expected}")

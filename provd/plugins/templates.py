@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from jinja2.loaders import split_template_path
-from jinja2.sandbox import SandboxedEnvironment
 
 from provd.errors import TemplateError
+from provd.plugins.sandbox import OverridingLoader, TemplateEnvironment, TimeIsOverError, time_limit
 
 MAX_RENDERED_CHARACTERS = 4 * 1024 * 1024
 MAX_RENDER_SECONDS = 2.0
-_CHUNKS_BETWEEN_CHECKS = 256
 
 
 class TemplateDict(dict[str, Any]):
@@ -36,47 +33,14 @@ class TemplateDict(dict[str, Any]):
         return iter(self.values())
 
 
-class _OverridingLoader(jinja2.BaseLoader):
-    """Finds a template in the first folder that has it.
-
-    A compiled template is used again only while the same file, unchanged, is what would be found: a custom template
-    counts as soon as it is put down, and the shipped one again as soon as it is removed.
-    """
-
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = [str(folder) for folder in folders]
-
-    def get_source(
-        self, environment: jinja2.Environment, template: str
-    ) -> tuple[str, str | None, Callable[[], bool] | None]:
-        found = self._find(template)
-        if found is None:
-            raise jinja2.TemplateNotFound(template)
-        path = found[0]
-        with open(path, encoding="utf-8") as file:
-            source = file.read()
-        return source, path, lambda: self._find(template) == found
-
-    def _find(self, template: str) -> tuple[str, int, int] | None:
-        parts = split_template_path(template)
-        for folder in self._folders:
-            path = os.path.join(folder, *parts)
-            try:
-                status = os.stat(path)
-            except OSError:
-                continue
-            return path, status.st_mtime_ns, status.st_size
-        return None
-
-
 class TemplateSet:
     """The templates of the plugin installed in `folder`."""
 
     def __init__(
         self, folder: Path, *, escape_xml: bool = False, filters: Mapping[str, Callable[..., Any]] | None = None
     ) -> None:
-        self._environment = SandboxedEnvironment(
-            loader=_OverridingLoader([folder / "var" / "templates", folder / "templates"]),
+        self._environment = TemplateEnvironment(
+            loader=OverridingLoader([folder / "var" / "templates", folder / "templates"]),
             autoescape=escape_xml,
         )
         self._environment.filters.update(filters or {})
@@ -89,16 +53,19 @@ class TemplateSet:
             TemplateError: none exists, or it fails; the message names the template's file and line.
         """
         try:
-            template = self._environment.select_template(names)
-            return _bounded_text(template, template_value(context))
-        except jinja2.TemplatesNotFound:
-            raise TemplateError("no template found; looked for " + ", ".join(names)) from None
+            return _bounded_text(self._first_of(names), template_value(context))
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(self._located(error.filename, error.lineno, error.message or "")) from error
         except TemplateError:
             raise
         except Exception as error:  # (a template may raise anything; it harms only its files)
             raise TemplateError(self._described(error)) from error
+
+    def _first_of(self, names: Sequence[str]) -> jinja2.Template:
+        try:
+            return self._environment.select_template(names)
+        except jinja2.TemplatesNotFound:
+            raise TemplateError("no template found; looked for " + ", ".join(names)) from None
 
     def _described(self, error: Exception) -> str:
         """What went wrong and where: Jinja2 puts the template's lines into the traceback."""
@@ -122,14 +89,16 @@ def template_value(value: Any) -> Any:
 
 
 def _bounded_text(template: jinja2.Template, context: Mapping[str, Any]) -> str:
-    """Render within bounds of size and time, which are looked at between the pieces of output."""
+    """Render, and give up when too much comes out or it takes too long."""
     pieces: list[str] = []
-    length, deadline = 0, time.monotonic() + MAX_RENDER_SECONDS
-    for piece in template.generate(context):
-        pieces.append(piece)
-        length += len(piece)
-        if length > MAX_RENDERED_CHARACTERS:
-            raise TemplateError(f"{template.name}: gives more than {MAX_RENDERED_CHARACTERS} characters")
-        if len(pieces) % _CHUNKS_BETWEEN_CHECKS == 0 and time.monotonic() > deadline:
-            raise TemplateError(f"{template.name}: takes more than {MAX_RENDER_SECONDS} seconds")
+    length = 0
+    try:
+        with time_limit(MAX_RENDER_SECONDS):
+            for piece in template.generate(context):
+                pieces.append(piece)
+                length += len(piece)
+                if length > MAX_RENDERED_CHARACTERS:
+                    raise TemplateError(f"{template.name}: gives more than {MAX_RENDERED_CHARACTERS} characters")
+    except TimeIsOverError:
+        raise TemplateError(f"{template.name}: takes more than {MAX_RENDER_SECONDS} seconds") from None
     return "".join(pieces)

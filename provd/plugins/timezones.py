@@ -99,7 +99,8 @@ def _within_a_day(time_s: int) -> tuple[int, int]:
     """Split a rule's time, which may lie on another day, into whole days and a time of 0:00 to 23:59.
 
     Phones know no such times. Less than an hour outside the day is put to its border, so that the day stays right
-    (Greenland's 23:00 of the evening before, Egypt's 24:00); more than that moves the weekday.
+    (Greenland's 23:00 of the evening before, Egypt's 24:00). More than that moves the weekday but not the week, so
+    that "the day after the fourth Thursday" is a week early in years in which that is the fifth Friday.
     """
     if -_HOUR <= time_s < 0:
         return 0, 0

@@ -57,7 +57,8 @@ class ConfigVerbs:
             raise NotFoundError(f"there is no config {config_id!r}")
         if new == stored.document:
             return {}
-        self._store.commit(Transaction().put(CONFIGS, config_id, new, revision or stored.revision))
+        expected = stored.revision if revision is None else revision
+        self._store.commit(Transaction().put(CONFIGS, config_id, new, expected))
         return self._configure(self._family(config_id))
 
     def remove(self, config_id: str) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gevent
 
-from provd.errors import ConflictError, InvalidValueError, PluginError
+from provd.errors import ConflictError, InvalidValueError, PluginError, StoreError
 from provd.model.config import RawConfig, flatten
 from provd.model.device import Device
 from provd.model.raw_config import prepare_raw_config
@@ -18,16 +20,29 @@ from provd.plugins.publish import publish, withdraw
 from provd.plugins.rendering import RenderedFile
 from provd.provisioning.locks import KeyedLocks, of_device
 from provd.store.collection import Document
-from provd.store.schema import CONFIGS, DEVICES, RENDERINGS
+from provd.store.schema import CONFIGS, DEVICES, RENDERINGS, file_key
 from provd.store.store import Store, Transaction
 
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 10
 
+Record = list[dict[str, Any]]
+"""Which files a device has: for each its plugin, its path, and what the plugin says of it."""
+
 
 class NotConfigurableError(PluginError):
     """The device has no plugin or no config, so that it has no files; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """What rendering gave: files and their record, or why there are none. A `record` of None keeps the old files."""
+
+    files: Sequence[RenderedFile]
+    record: Record | None
+    root: Path | None = None
+    reason: str | None = None
 
 
 class Configurer:
@@ -35,10 +50,21 @@ class Configurer:
 
     The result is kept on the device: `configured`, and in `configure_error` the reason if it is false. When something
     fails, the last good files stay; when a device no longer has a plugin or a config, its files go.
+
+    Every file on the disk stands in a record: a record names new files before they are written, and old ones until
+    they are removed. A file that several devices have is removed with the last of them.
+
+    `on_unfinished` is told the ids of devices that have to be configured again soon: because the store failed, or
+    because a file of theirs holds what another device left there.
     """
 
     def __init__(
-        self, store: Store, host: PluginHost, base_raw_config: Mapping[str, Any], locks: KeyedLocks
+        self,
+        store: Store,
+        host: PluginHost,
+        base_raw_config: Mapping[str, Any],
+        locks: KeyedLocks,
+        on_unfinished: Callable[[Iterable[str]], None],
     ) -> None:
         self._store = store
         self._devices = store.collection(DEVICES)
@@ -47,22 +73,15 @@ class Configurer:
         self._host = host
         self._base = base_raw_config
         self._locks = locks
+        self._on_unfinished = on_unfinished
 
     def configure(self, device_id: str) -> str | None:
-        """Make a device's files anew; returns why that failed, or None. A device that is gone is fine.
-
-        Raises:
-            StoreError: the result could not be kept.
-        """
+        """Make a device's files anew; returns why that failed, or None. A device that is gone is fine."""
         with self._locks.hold(of_device(device_id)):
             return self.configure_held(device_id)
 
     def configure_all(self, device_ids: Iterable[str]) -> dict[str, str]:
-        """Configure many devices, giving way to phones between them; returns the failures by device id.
-
-        Raises:
-            StoreError: a result could not be kept; the devices after it were not configured.
-        """
+        """Configure many devices, giving way to phones between them; returns the failures by device id."""
         failures = {}
         for device_id in device_ids:
             reason = self.configure(device_id)
@@ -73,61 +92,85 @@ class Configurer:
 
     def configure_held(self, device_id: str) -> str | None:
         """The same as `configure` for a caller that holds the device's lock."""
-        for _ in range(_MAX_ATTEMPTS):
-            try:
-                return self._configure(device_id)
-            except ConflictError:
-                continue  # a phone's request changed the device's address meanwhile
-        raise ConflictError(f"devices {device_id!r} is changed again and again")
+        try:
+            for _ in range(_MAX_ATTEMPTS):
+                try:
+                    return self._configure(device_id)
+                except ConflictError:
+                    continue  # a phone's request changed the device's address meanwhile
+            reason = "the device is changed again and again"
+        except StoreError as error:
+            reason = f"the result cannot be kept: {error}"
+        self._on_unfinished([device_id])
+        return reason
 
-    def withdraw_held(self, device_id: str) -> None:
-        """Remove a device's files, but those that another device has too.
+    def remove_files(self, device_id: str) -> None:
+        """Remove the files of a device that is no longer in the store, and then their record.
 
-        Raises:
-            PluginError: the disk refuses.
+        What fails is only logged: the record stays, and the next start tries again.
         """
-        record = self._renderings.get(device_id)
-        if record is not None:
-            self._withdraw(device_id, record["plugin"], _paths(record))
+        record = self._record_of(device_id)
+        try:
+            self._withdraw(device_id, record)
+            self._store.commit(Transaction().delete(RENDERINGS, device_id))
+        except (PluginError, StoreError, ConflictError) as error:
+            log.error("files of a removed device stay: device=%s error=%s", device_id, error)
+
+    def remove_orphans(self) -> None:
+        """Remove the files whose devices are gone: what a crash or a failing disk left behind."""
+        for device_id in self._renderings.ids():
+            if device_id not in self._devices:
+                self.remove_files(device_id)
 
     def flattened(self, config_id: str) -> RawConfig | None:
         """The raw config of a config with all that it inherits, or None if there is no such config."""
         return flatten(config_id, self._configs.get, self._base)
 
+    # --- one device
+
     def _configure(self, device_id: str) -> str | None:
+        """Render, note what there will be, write it, remove what there was, and note that.
+
+        Raises:
+            ConflictError: the device was changed in between; nothing is lost by doing it all again.
+            StoreError: the files on the disk are what the record says, or a part of it.
+        """
         stored = self._devices.get_stored(device_id)
         if stored is None:
             return None
-        device, old = stored.document, self._renderings.get(device_id)
-        record, reason = self._render_and_publish(device, old)
-        self._withdraw_obsolete(device_id, old, record)
-        transaction = Transaction()
-        result = _with_result(device, reason)
-        if result != device:
-            transaction.put(DEVICES, device_id, result, stored.revision)
-        if record != old:
-            if record is None:
-                transaction.delete(RENDERINGS, device_id)
-            else:
-                transaction.put(RENDERINGS, device_id, record)
-        self._store.commit(transaction)
+        rendered = self._render(device_id, stored.document)
+        old = self._record_of(device_id)
+        new = old if rendered.record is None else rendered.record
+        gone = [entry for entry in old if _key(entry) not in {_key(each) for each in new}]
+        self._keep(device_id, rendered.reason, [*new, *gone])
+        reason = rendered.reason
+        try:
+            if rendered.root is not None:
+                publish(rendered.root, rendered.files)
+            self._withdraw(device_id, gone)
+            self._keep(device_id, reason, new)
+        except PluginError as error:
+            reason = str(error)
+            self._keep(device_id, reason, [*new, *gone])
         if reason is not None:
-            log.warning("device not configured: device=%s mac=%s reason=%s", device_id, device.get("mac"), reason)
+            mac = stored.document.get("mac")
+            log.warning("device not configured: device=%s mac=%s reason=%s", device_id, mac, reason)
         return reason
 
-    def _render_and_publish(self, device: Device, old: Document | None) -> tuple[Document | None, str | None]:
-        """The record of the device's files as they are now, and why they are not as they should be."""
+    def _render(self, device_id: str, device: Device) -> _Rendered:
         try:
-            files = self._render(device)
-            plugin_id = str(device["plugin"])
-            publish(Path(self._host.root_of(plugin_id) or ""), files)
+            files = self._rendered_files(device)
         except NotConfigurableError as error:
-            return None, str(error)
+            return _Rendered([], [], reason=str(error))
         except (PluginError, InvalidValueError) as error:
-            return old, str(error)
-        return _record(plugin_id, files), None
+            return _Rendered([], None, reason=str(error))
+        except Exception as error:
+            log.exception("rendering failed: device=%s", device_id)
+            return _Rendered([], None, reason=f"internal error: {type(error).__name__}: {error}")
+        plugin_id = str(device["plugin"])
+        return _Rendered(files, [_entry(plugin_id, file) for file in files], Path(self._host.root_of(plugin_id) or ""))
 
-    def _render(self, device: Device) -> list[RenderedFile]:
+    def _rendered_files(self, device: Device) -> list[RenderedFile]:
         plugin_id, config_id = device.get("plugin"), device.get("config")
         if not plugin_id:
             raise NotConfigurableError("no plugin is chosen for this device")
@@ -136,22 +179,43 @@ class Configurer:
         raw_config = self.flattened(config_id)
         if raw_config is None:
             raise NotConfigurableError(f"the config {config_id!r} does not exist")
-        return self._host.render_device(plugin_id, device.copy(), prepare_raw_config(raw_config))
+        return self._host.render_device(plugin_id, copy.deepcopy(device), prepare_raw_config(raw_config))
 
-    def _withdraw_obsolete(self, device_id: str, old: Document | None, new: Document | None) -> None:
-        if old is None or old == new:
-            return
-        kept = _paths(new) if new is not None and new["plugin"] == old["plugin"] else set()
-        try:
-            self._withdraw(device_id, old["plugin"], _paths(old) - kept)
-        except PluginError as error:
-            log.error("old files stay: device=%s error=%s", device_id, error)
+    def _keep(self, device_id: str, reason: str | None, record: Record) -> None:
+        """Store the result on the device, and the record of its files, where they differ from what is stored."""
+        transaction = Transaction()
+        stored = self._devices.get_stored(device_id)
+        if stored is not None:
+            result = _with_result(stored.document, reason)
+            if result != stored.document:
+                transaction.put(DEVICES, device_id, result, stored.revision)
+        if record != self._record_of(device_id):
+            if record:
+                transaction.put(RENDERINGS, device_id, {"files": record})
+            else:
+                transaction.delete(RENDERINGS, device_id)
+        self._store.commit(transaction)
 
-    def _withdraw(self, device_id: str, plugin_id: str, paths: Iterable[str]) -> None:
-        root = self._host.root_of(plugin_id)
-        if root is not None:
-            own = [path for path in paths if self._renderings.find("file", f"{plugin_id}/{path}") == (device_id,)]
-            withdraw(Path(root), own)
+    def _withdraw(self, device_id: str, record: Record) -> None:
+        """Remove files, but those that a device has too that is still there; its content goes into those.
+
+        Raises:
+            PluginError: the disk refuses.
+        """
+        for entry in record:
+            owners = [each for each in self._owners(entry) if each != device_id and each in self._devices]
+            root = self._host.root_of(entry["plugin"])
+            if owners:
+                self._on_unfinished(owners)
+            elif root is not None:
+                withdraw(Path(root), [entry["path"]])
+
+    def _owners(self, entry: Mapping[str, Any]) -> tuple[str, ...]:
+        return self._renderings.find("file", _key(entry))
+
+    def _record_of(self, device_id: str) -> Record:
+        document: Document | None = self._renderings.get(device_id)
+        return list(document["files"]) if document is not None else []
 
 
 def _with_result(device: Device, reason: str | None) -> Device:
@@ -164,15 +228,10 @@ def _with_result(device: Device, reason: str | None) -> Device:
     return result
 
 
-def _record(plugin_id: str, files: Iterable[RenderedFile]) -> Document:
-    """What the store keeps of a device's files."""
-    return {
-        "plugin": plugin_id,
-        "files": [
-            {"path": file.path, "sensitive": file.sensitive, "proves_sync": file.proves_sync} for file in files
-        ],
-    }
+def _entry(plugin_id: str, file: RenderedFile) -> dict[str, Any]:
+    """What the store keeps of a file."""
+    return {"plugin": plugin_id, "path": file.path, "sensitive": file.sensitive, "proves_sync": file.proves_sync}
 
 
-def _paths(record: Mapping[str, Any]) -> set[str]:
-    return {file["path"] for file in record["files"]}
+def _key(entry: Mapping[str, Any]) -> str:
+    return file_key(entry["plugin"], entry["path"])

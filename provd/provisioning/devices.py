@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from provd.errors import AlreadyExistsError, ConflictError, NotFoundError
+from provd.identify.retrieve import STRONG_KEYS
 from provd.model.device import check_device, keep_results, needs_rendering
 from provd.provisioning.configure import Configurer
-from provd.provisioning.locks import KeyedLocks, of_device
-from provd.store.collection import Document
-from provd.store.schema import CONFIGS, DEVICES, RENDERINGS
+from provd.provisioning.locks import KeyedLocks, of_config, of_device, of_phone
+from provd.store.collection import Document, Stored
+from provd.store.schema import CONFIGS, DEVICES
 from provd.store.store import Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -41,14 +42,15 @@ class DeviceVerbs:
             StoreError: nothing was stored.
         """
         new = keep_results(check_device(device), {})
-        device_id = new.setdefault("id", new_id())
-        with self._locks.hold(of_device(device_id)):
-            try:
-                self._store.commit(Transaction().put(DEVICES, device_id, new, 0))
-            except ConflictError:
-                raise AlreadyExistsError(f"there is a device with the id {device_id!r} already") from None
+        device_id = str(new.setdefault("id", new_id()))
+        with self._locks.hold(*_phone_keys(new)), self._locks.hold(of_device(device_id)):
+            with self._locks.hold(*_config_keys(new)):
+                try:
+                    self._store.commit(Transaction().put(DEVICES, device_id, new, 0))
+                except ConflictError:
+                    raise AlreadyExistsError(f"there is a device with the id {device_id!r} already") from None
             self._configurer.configure_held(device_id)
-        return str(device_id)
+        return device_id
 
     def change(self, device_id: str, device: Mapping[str, Any], revision: int | None = None) -> None:
         """Replace a device's document; its files are made anew if it matters to them.
@@ -62,35 +64,32 @@ class DeviceVerbs:
             StoreError: nothing was changed.
         """
         checked = check_device({**device, "id": device_id})
-        with self._locks.hold(of_device(device_id)):
-            stored = self._devices.get_stored(device_id)
-            if stored is None:
-                raise NotFoundError(f"there is no device {device_id!r}")
-            old, new = stored.document, keep_results(checked, stored.document)
-            if new == old:
+        with self._locks.hold(*_phone_keys(checked)), self._locks.hold(of_device(device_id)):
+            old = self._existing(device_id)
+            new = keep_results(checked, old.document)
+            if new == old.document:
                 return
-            transaction = Transaction().put(DEVICES, device_id, new, revision or stored.revision)
-            self.drop_unused_config(transaction, old, new)
-            self._store.commit(transaction)
-            if needs_rendering(old, new):
+            with self._locks.hold(*_config_keys(old.document, new)):
+                transaction = Transaction().put(DEVICES, device_id, new, old.revision if revision is None else revision)
+                self._drop_unused_config(transaction, old.document, new)
+                self._store.commit(transaction)
+            if needs_rendering(old.document, new):
                 self._configurer.configure_held(device_id)
 
     def remove(self, device_id: str) -> None:
-        """Remove a device with its files, and its config if that is transient and nobody else has it.
+        """Remove a device, its config if that is transient and nobody else has it, and then its files.
 
         Raises:
             NotFoundError: there is no such device.
-            PluginError: its files cannot be removed; the device stays.
-            StoreError: the device stays.
+            StoreError: the device stays, with its files.
         """
         with self._locks.hold(of_device(device_id)):
-            device = self._devices.get(device_id)
-            if device is None:
-                raise NotFoundError(f"there is no device {device_id!r}")
-            self._configurer.withdraw_held(device_id)
-            transaction = Transaction().delete(DEVICES, device_id).delete(RENDERINGS, device_id)
-            self.drop_unused_config(transaction, device, {})
-            self._store.commit(transaction)
+            device = self._existing(device_id).document
+            with self._locks.hold(*_config_keys(device)):
+                transaction = Transaction().delete(DEVICES, device_id)
+                self._drop_unused_config(transaction, device, {})
+                self._store.commit(transaction)
+            self._configurer.remove_files(device_id)
         log.info("device removed: device=%s mac=%s", device_id, device.get("mac"))
 
     def reconfigure(self, device_id: str) -> str | None:
@@ -98,13 +97,17 @@ class DeviceVerbs:
 
         Raises:
             NotFoundError: there is no such device.
-            StoreError: the result could not be kept.
         """
-        if device_id not in self._devices:
-            raise NotFoundError(f"there is no device {device_id!r}")
+        self._existing(device_id)
         return self._configurer.configure(device_id)
 
-    def drop_unused_config(self, transaction: Transaction, old: Document, new: Document) -> None:
+    def _existing(self, device_id: str) -> Stored:
+        stored = self._devices.get_stored(device_id)
+        if stored is None:
+            raise NotFoundError(f"there is no device {device_id!r}")
+        return stored
+
+    def _drop_unused_config(self, transaction: Transaction, old: Document, new: Document) -> None:
         """Add to a transaction that a device leaves its config: a transient one goes with its last device."""
         config_id = old.get("config")
         if not config_id or config_id == new.get("config"):
@@ -112,3 +115,12 @@ class DeviceVerbs:
         config = self._store.collection(CONFIGS).get(config_id)
         if config and config.get("transient") and self._devices.find("config", config_id) == (old["id"],):
             transaction.delete(CONFIGS, config_id)
+
+
+def _phone_keys(device: Mapping[str, Any]) -> list[str]:
+    """The keys under which a phone's request would look for this device, or make another one."""
+    return [of_phone(key, device[key]) for key in STRONG_KEYS if device.get(key)]
+
+
+def _config_keys(*devices: Mapping[str, Any]) -> list[str]:
+    return [of_config(device["config"]) for device in devices if device.get("config")]

@@ -11,8 +11,8 @@ from gevent.lock import BoundedSemaphore
 class KeyedLocks:
     """A lock for each key that is in use; keys that nobody holds or waits for take no memory.
 
-    Locks are not re-entrant. Whoever needs several takes them in one call, or keys of `of_phone` before keys of
-    `of_device`: then nobody waits in a circle.
+    Locks are not re-entrant. Whoever needs several takes them in one call, or first those of phones, then that of a
+    device, then those of configs: then nobody waits in a circle.
     """
 
     def __init__(self) -> None:
@@ -47,6 +47,11 @@ class KeyedLocks:
 def of_device(device_id: str) -> str:
     """The key for changing and rendering a device."""
     return f"device {device_id}"
+
+
+def of_config(config_id: str) -> str:
+    """The key for taking or leaving a config that goes with its last device."""
+    return f"config {config_id}"
 
 
 def of_phone(kind: str, value: str) -> str:

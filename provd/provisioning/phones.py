@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 
-from provd.errors import ConflictError, ProvdError, StoreError
+from provd.errors import ConflictError, StoreError
 from provd.identify.admit import is_admissible
 from provd.identify.associate import best_plugin
 from provd.identify.extract import combine
@@ -16,6 +16,7 @@ from provd.model.config import Config
 from provd.model.device import Device, identity_of, needs_rendering
 from provd.model.identity import Identity
 from provd.model.request import PhoneRequest
+from provd.occasionally import Occasionally
 from provd.plugins.files import OpenFile, Problem
 from provd.plugins.host import PluginHost
 from provd.provisioning.autoprov import AutoprovConfigs
@@ -54,6 +55,7 @@ class PhoneDesk:
         self._parts = parts
         self._devices = parts.store.collection(DEVICES)
         self.counters: Counter[str] = Counter()
+        self._complaint = Occasionally()
 
     def quick(self, request: PhoneRequest) -> OpenFile | Problem | None:
         """The answer, if nothing has to be stored or rendered for it; otherwise None, and `handle` is needed."""
@@ -79,7 +81,12 @@ class PhoneDesk:
         keys += [of_phone(key, value) for key in STRONG_KEYS if (value := getattr(identity, key)) is not None]
         with self._parts.locks.hold(*keys):
             device = self._settled(request, identity)
-        return device if isinstance(device, Problem) else self._parts.files.serve(request, device)
+        if isinstance(device, Problem):
+            return device
+        reply = self._parts.files.serve(request, device)
+        if reply is Problem.NOT_FOUND and self._parts.recheck.is_waiting(device["id"]):
+            return Problem.UNAVAILABLE  # its files could not be made now, but they will be
+        return reply
 
     def _settled(self, request: PhoneRequest, identity: Identity) -> Device | Problem:
         """The device that asks, stored and configured; its state of before if the store fails."""
@@ -90,12 +97,21 @@ class PhoneDesk:
             except ConflictError:
                 continue  # an administrator or another phone was faster: look again
             except StoreError as error:
-                self.counters["store_failures"] += 1
-                log.error("a phone is served from what is known: address=%s error=%s", request.address, error)
-                device = self._devices.get(device_id) if device_id else None
-                return device or Problem.UNAVAILABLE
+                return self._known(device_id, request, error)
         log.error("a phone's device is changed again and again: address=%s", request.address)
         return Problem.UNAVAILABLE
+
+    def _known(self, device_id: str | None, request: PhoneRequest, error: StoreError) -> Device | Problem:
+        """The device as it was before the store failed; its files are as they were then, too."""
+        self.counters["store_failures"] += 1
+        if self._complaint.due():
+            log.error("a phone is served from what is known: address=%s error=%s", request.address, error)
+        if device_id is None:
+            return Problem.UNAVAILABLE
+        with self._parts.locks.hold(of_device(device_id)):  # whoever is making its files is waited for
+            if self._parts.recheck.take(device_id):
+                self._parts.configurer.configure_held(device_id)
+            return self._devices.get(device_id) or Problem.UNAVAILABLE
 
     def _settle(self, device_id: str | None, request: PhoneRequest, identity: Identity) -> Device | Problem:
         """Store and configure what the request changes.
@@ -124,7 +140,7 @@ class PhoneDesk:
                 self._announce(request, new)
             is_unchecked = self._parts.recheck.take(device_id)
             if is_new or is_unchecked or needs_rendering(old, new):
-                self._configure(device_id)
+                self._parts.configurer.configure_held(device_id)
             return self._devices.get(device_id) or new
 
     def _commit(self, old: Device, new: Device, config: Config | None, revision: int) -> None:
@@ -138,13 +154,6 @@ class PhoneDesk:
                 if other is not None and other_id != new["id"]:
                     transaction.put(DEVICES, other_id, without_address(other.document), other.revision)
         self._parts.store.commit(transaction)
-
-    def _configure(self, device_id: str) -> None:
-        """Make the device's files; a failure is kept on the device, and the last good files are served."""
-        try:
-            self._parts.configurer.configure_held(device_id)
-        except ProvdError as error:
-            log.error("the result of configuring is not kept: device=%s error=%s", device_id, error)
 
     def _announce(self, request: PhoneRequest, device: Device) -> None:
         self.counters["new_devices"] += 1

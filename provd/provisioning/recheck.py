@@ -1,25 +1,28 @@
-"""Devices whose files may not be what the store says: after an unclean stop, or when the server's address changed."""
+"""Devices whose files may not be what the store says: after an unclean stop, when the server's address changed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import gevent
-
-from provd.errors import ProvdError
-from provd.provisioning.configure import Configurer
 
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.001
+_PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
 
 class Recheck:
-    """Makes the files of devices anew in the background; a phone that asks before its turn comes is taken first."""
+    """Makes the files of devices anew in the background; a phone that asks before its turn comes is taken first.
 
-    def __init__(self, configurer: Configurer) -> None:
-        self._configurer = configurer
+    `configure` takes one device out of the queue, makes its files and returns why that failed, or None; it puts back
+    what it could not finish. `on_empty` is called when nothing waits any more.
+    """
+
+    def __init__(self, configure: Callable[[str], str | None], on_empty: Callable[[], None]) -> None:
+        self._configure = configure
+        self._on_empty = on_empty
         self._waiting: dict[str, None] = {}
         self._worker: gevent.Greenlet[[], None] | None = None
 
@@ -37,26 +40,34 @@ class Recheck:
             self._worker = gevent.spawn(self._work)
 
     def take(self, device_id: str) -> bool:
-        """Take a device out of the queue; True if it was there, and then the caller configures it."""
+        """Take a device out of the queue; True if it was there, and then the caller configures it.
+
+        Whoever does that holds the device's lock, so that a device that does not wait has its files made.
+        """
         return self._waiting.pop(device_id, self) is None
 
     def stop(self) -> None:
-        """Stop; what has not been looked at is looked at again after the next start only if that is told to."""
+        """Stop; what has not been looked at stays in the queue."""
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
 
     def _work(self) -> None:
+        count, failed = 0, 0
         log.info("checking files: devices=%d", len(self._waiting))
-        failed = 0
         while self._waiting:
             device_id = next(iter(self._waiting))
-            self.take(device_id)
-            try:
-                failed += self._configurer.configure(device_id) is not None
-            except ProvdError as error:
-                failed += 1
-                log.error("files not checked: device=%s error=%s", device_id, error)
-            gevent.sleep(_PAUSE_SECONDS)
-        log.info("files checked: failed=%d", failed)
+            count += 1
+            failed += not self._is_configured(device_id)
+            gevent.sleep(_PAUSE_AFTER_FAILURE_SECONDS if self.is_waiting(device_id) else _PAUSE_SECONDS)
+        log.info("files checked: devices=%d failed=%d", count, failed)
         self._worker = None
+        self._on_empty()
+
+    def _is_configured(self, device_id: str) -> bool:
+        try:
+            return self._configure(device_id) is None
+        except Exception:
+            log.exception("files not checked: device=%s", device_id)
+            self.take(device_id)
+            return False

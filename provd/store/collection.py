@@ -11,14 +11,36 @@ from provd.store.index import Index
 
 Document = dict[str, Any]
 KeysOf = Callable[[Document], Iterable[str]]
+Keys = Mapping[str, tuple[str, ...]]
+"""For each index the keys under which it finds a document."""
 
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def encode_document(document: Mapping[str, Any]) -> str:
-    """The JSON text that is stored for a document."""
-    return _encode(document)
+    """The JSON text that is stored for a document.
+
+    Raises:
+        ValueError: the document holds something that JSON or UTF-8 has no form for.
+    """
+    text = _encode(document)
+    text.encode()
+    return text
+
+
+def decode_document(text: str | bytes) -> Document:
+    """The document of a stored text.
+
+    Raises:
+        ValueError: the text is no JSON object in UTF-8.
+    """
+    if isinstance(text, bytes):
+        raise ValueError("not UTF-8")
+    document = _decode(text)
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")
+    return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +61,7 @@ class Collection:
         self.name = name
         self._texts: dict[str, str] = {}
         self._revisions: dict[str, int] = {}
-        self._keys_of = dict(indexes)
+        self._indexes_keys = dict(indexes)
         self._indexes = {index: Index() for index in indexes}
 
     def __len__(self) -> int:
@@ -77,32 +99,28 @@ class Collection:
             if document is not None:
                 yield document
 
-    def apply(self, document_id: str, text: str, revision: int, document: Document | None = None) -> None:
-        """Put a document that is on disk; only the store calls this.
+    def keys_of(self, document: Document) -> Keys:
+        """The keys under which each index finds a document; whatever an index raises comes out of it."""
+        return {
+            name: tuple(key for key in keys(document) if isinstance(key, str) and key)
+            for name, keys in self._indexes_keys.items()
+        }
 
-        Raises:
-            ValueError: the text is no JSON object.
-        """
-        new = document if document is not None else _decode(text)
-        if not isinstance(new, dict):
-            raise ValueError("not a JSON object")
-        old_text = self._texts.get(document_id)
-        old = None if old_text is None else _decode(old_text)
-        for name, index in self._indexes.items():
-            index.change(document_id, self._keys(name, old), self._keys(name, new))
+    def apply(self, document_id: str, text: str, revision: int, keys: Keys) -> None:
+        """Put a document that is on disk; only the store calls this."""
+        self._move(document_id, keys)
         self._texts[document_id] = text
         self._revisions[document_id] = revision
 
     def discard(self, document_id: str) -> None:
         """Forget a document that is no longer on disk; only the store calls this."""
-        text = self._texts.pop(document_id, None)
+        self._move(document_id, None)
+        self._texts.pop(document_id, None)
         self._revisions.pop(document_id, None)
-        if text is not None:
-            old = _decode(text)
-            for name, index in self._indexes.items():
-                index.change(document_id, self._keys(name, old), ())
 
-    def _keys(self, index: str, document: Document | None) -> tuple[str, ...]:
-        if document is None:
-            return ()
-        return tuple(key for key in self._keys_of[index](document) if isinstance(key, str) and key)
+    def _move(self, document_id: str, new: Keys | None) -> None:
+        """Take a document from its old keys to its new ones, in every index."""
+        text = self._texts.get(document_id)
+        old = {} if text is None else self.keys_of(_decode(text))
+        for name, index in self._indexes.items():
+            index.change(document_id, old.get(name, ()), (new or {}).get(name, ()))

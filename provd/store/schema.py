@@ -9,7 +9,7 @@ from provd.store.collection import Document, KeysOf
 DEVICES = "devices"
 CONFIGS = "configs"
 RENDERINGS = "renderings"
-"""Which files each device has below which plugin; the id is the device's."""
+"""Which files each device has, as `{"files": [{"plugin", "path", "sensitive", "proves_sync"}]}`; the id is its."""
 PARAMETERS = "parameters"
 """What the server keeps of itself."""
 
@@ -28,7 +28,12 @@ def _parents(config: Document) -> list[str]:
 
 def _files(rendering: Document) -> Iterator[str]:
     for file in rendering["files"]:
-        yield f"{rendering['plugin']}/{file['path']}"
+        yield file_key(file["plugin"], file["path"])
+
+
+def file_key(plugin_id: str, path: str) -> str:
+    """The key under which the index `file` of the renderings finds who has a file."""
+    return f"{plugin_id}/{path}"
 
 
 SCHEMA: Mapping[str, Mapping[str, KeysOf]] = {

@@ -223,7 +223,6 @@ def test_a_socket_of_the_wrong_kind_for_its_name_is_refused(
 @pytest.mark.parametrize(
     ("name", "kind"), [("", socket.SOCK_DGRAM), ("tftp", socket.SOCK_DGRAM), ("http", socket.SOCK_STREAM)]
 )
-@pytest.mark.xfail(strict=True, reason="the family is not looked at: phones' doors need an Internet socket")
 def test_a_unix_socket_is_no_phones_door(
     make_socket: MakeSocket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: int
 ) -> None:
@@ -233,7 +232,6 @@ def test_a_unix_socket_is_no_phones_door(
         open_door_sockets(settings(), [inherit(name, unix)]).close()
 
 
-@pytest.mark.xfail(strict=True, reason="OSError gets out instead of the SettingsError that is promised")
 def test_a_descriptor_that_is_no_socket_is_refused(open_doors: Open) -> None:
     with pytest.raises(SettingsError, match="inherited socket 'http'"):
         open_doors([("http", os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))])

@@ -138,7 +138,7 @@ def test_every_line_of_a_traceback_has_the_priority(journal: Journal) -> None:
     assert all(line.startswith("<3>") for line in lines)
 
 
-@pytest.mark.xfail(strict=True, reason="the variable is enough, which programs in a user's session inherit too")
+@pytest.mark.xfail(strict=True, reason="the variable is enough, which programs of a desktop inherit too")
 def test_standard_error_that_is_not_the_journal_gets_the_time(journal: Journal) -> None:
     """The variable names device and inode of the journal's stream, so that they can be compared (systemd.exec(5))."""
     journal.begin("info", "1:1")

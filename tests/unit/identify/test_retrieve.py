@@ -62,8 +62,9 @@ def test_a_device_found_by_mac_may_be_anywhere_and_say_anything() -> None:
     assert found(Identity("Aastra", "6731i", mac=MAC), a=device) == "a"
 
 
-def test_several_devices_with_one_mac_give_the_first() -> None:
-    assert found(Identity(mac=MAC), a={"mac": MAC}, b={"mac": MAC}) == "a"
+def test_several_devices_with_one_mac_give_the_same_one_whatever_their_order() -> None:
+    device = {"mac": MAC}
+    assert found(Identity(mac=MAC), a=device, b=device) == found(Identity(mac=MAC), b=device, a=device)
 
 
 # --- by the address

@@ -72,7 +72,6 @@ def test_nobody_else_may_read_a_rendered_file(root: Path) -> None:
     assert stat.S_IMODE((root / "Sample/a").stat().st_mode) == 0o600
 
 
-@pytest.mark.xfail(strict=True, reason="a file with the right content is taken as it is, whoever may read it")
 def test_a_file_that_others_may_read_is_made_private_also_if_its_content_is_right(root: Path) -> None:
     write(root / "a", "new").chmod(0o644)
     publish(root, [file("a")])
@@ -147,9 +146,6 @@ def test_nothing_outside_the_root_is_withdrawn(root: Path, path: str) -> None:
     assert precious.exists()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a file where the folder of a file was makes removing it, which is no error, fail"
-)
 def test_a_file_whose_folder_has_become_a_file_is_gone_too(root: Path) -> None:
     write(root / "Sample", "a file now")
     withdraw(root, ["Sample/a"])

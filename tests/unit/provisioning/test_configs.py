@@ -119,9 +119,6 @@ def test_a_change_on_an_old_revision_is_refused(family: House) -> None:
     assert "user=first" in family.files()[OWN]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="`revision or stored.revision` takes 0, which means that there is none, for None"
-)
 def test_a_change_that_expects_nothing_there_is_refused(family: House) -> None:
     with pytest.raises(ConflictError):
         family.app.configs.change("grandparent", own_config("grandparent", "new"), 0)

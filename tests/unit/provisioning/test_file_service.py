@@ -154,31 +154,24 @@ def test_nobody_can_write_lines_of_his_own_into_the_security_log(two: House) -> 
 # --- where the plugin cannot be asked, or is not asked
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a plugin that does not load says of nothing that it is sensitive, and its files are still served",
-)
 def test_anothers_file_is_refused_also_while_the_plugin_does_not_load(two: House) -> None:
     load_again(two, "1 / 0")
     assert two.ask(phone(OTHERS)) is Problem.NOT_FOUND
     assert two.security_lines() == [line("00085D000002.cfg", "other")]
 
 
-@pytest.mark.xfail(strict=True, reason="a plugin that raises in is_sensitive counts as saying no")
 def test_anothers_file_is_refused_also_if_the_plugin_cannot_say_whether_it_is_sensitive(two: House) -> None:
     load_again(two, ENTRY.replace("return OWN_FILE.fullmatch(path) is not None", "return 1 / 0"))
     assert two.ask(phone(OTHERS)) is Problem.NOT_FOUND
     assert two.security_lines() == [line("00085D000002.cfg", "other")]
 
 
-@pytest.mark.xfail(strict=True, reason="what a plugin declares of a file is recorded, but only is_sensitive is asked")
 def test_anothers_file_that_was_declared_sensitive_is_refused(two: House) -> None:
     load_again(two, ENTRY.replace("return OWN_FILE.fullmatch(path) is not None", "return False"))
     assert two.ask(phone(OTHERS)) is Problem.NOT_FOUND
     assert two.security_lines() == [line("00085D000002.cfg", "other")]
 
 
-@pytest.mark.xfail(strict=True, reason="the owner is looked up by the path that was asked for, not by the file's own")
 def test_anothers_file_is_refused_also_through_a_link(two: House) -> None:
     (two.root() / "old-name").symlink_to("Sample")
     assert two.ask(phone("old-name/00085D000002.cfg")) is Problem.NOT_FOUND

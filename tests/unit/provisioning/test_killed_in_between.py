@@ -33,9 +33,8 @@ ACTIONS: dict[str, Action] = {
 def disagreements(house: House) -> list[str]:
     """What is wrong with files, records and devices."""
     found = []
-    recorded = {
-        f"{record['plugin']}/{file['path']}" for record in house.renderings.documents() for file in record["files"]
-    }
+    records = house.renderings.documents()
+    recorded = {f"{file['plugin']}/{file['path']}" for record in records for file in record["files"]}
     files = {f"{plugin}/{path}": text for plugin in (PLUGIN_ID, SECOND) for path, text in house.files(plugin).items()}
     found += [f"{path} is nobody's" for path in files.keys() - recorded]
     found += [f"{path} is missing" for path in recorded - files.keys()]
@@ -50,7 +49,7 @@ def disagreements(house: House) -> list[str]:
 
 
 @pytest.mark.parametrize("point", ["before", "after"])
-@pytest.mark.parametrize("commit", [1, 2])
+@pytest.mark.parametrize("commit", [1, 2, 3])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_after_a_kill_everything_agrees(house: House, action: str, commit: int, point: str) -> None:
     write_plugin(house.plugins_folder, SECOND)

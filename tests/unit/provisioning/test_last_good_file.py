@@ -117,11 +117,6 @@ TWO_FILES = """
 """
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="files that were written before one that failed are in no record: nobody ever removes them, and with an "
-    "owner that is nobody they are given to everybody",
-)
 def test_files_written_before_one_that_failed_go_with_their_device(house: House, custom: Path) -> None:
     folder = house.plugins_folder / PLUGIN_ID
     entry = (folder / "entry.py").read_text(encoding="utf-8")

@@ -44,7 +44,6 @@ def test_moving_one_of_two_devices_to_another_phone_keeps_the_file(house: House)
     assert owner_of(house, OTHERS) == "a"
 
 
-@pytest.mark.xfail(strict=True, reason="the file of both stays as the removed one left it: the phone keeps its account")
 def test_the_file_that_stays_is_the_one_of_the_device_that_stays(house: House) -> None:
     house.app.devices.add(device("a"))
     house.app.devices.add(device("b"))
@@ -52,7 +51,6 @@ def test_the_file_that_stays_is_the_one_of_the_device_that_stays(house: House) -
     assert owner_of(house, OWN) == "a"
 
 
-@pytest.mark.xfail(strict=True, reason="the same when the other one moves to another phone")
 def test_the_file_that_stays_is_the_one_of_the_device_that_did_not_move(house: House) -> None:
     house.app.devices.add(device("a"))
     house.app.devices.add(device("b"))
@@ -60,7 +58,6 @@ def test_the_file_that_stays_is_the_one_of_the_device_that_did_not_move(house: H
     assert owner_of(house, OWN) == "a"
 
 
-@pytest.mark.xfail(strict=True, reason="each of the two sees the other's record, so that neither removes the file")
 def test_two_devices_of_one_phone_that_go_together_leave_no_file(house: House) -> None:
     house.app.devices.add(device("a"))
     house.app.devices.add(device("b"))
@@ -68,9 +65,6 @@ def test_two_devices_of_one_phone_that_go_together_leave_no_file(house: House) -
     assert house.files() == {}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the file is written before the record, so whoever leaves it sees no new owner, and removes it"
-)
 def test_a_file_that_is_left_to_another_device_at_the_same_time_stays(house: House) -> None:
     house.app.devices.add(device("a"))
     coming = gevent.spawn(house.app.devices.add, device("b"))
@@ -80,7 +74,6 @@ def test_a_file_that_is_left_to_another_device_at_the_same_time_stays(house: Hou
     assert (owner_of(house, OWN), owner_of(house, OTHERS)) == ("b", "a")
 
 
-@pytest.mark.xfail(strict=True, reason="the same race, twice")
 def test_two_devices_that_exchange_their_phones_both_have_files(house: House) -> None:
     house.app.devices.add(device("a"))
     house.app.devices.add(device("b", OTHER_MAC))
@@ -91,9 +84,6 @@ def test_two_devices_that_exchange_their_phones_both_have_files(house: House) ->
     assert (owner_of(house, OWN), owner_of(house, OTHERS)) == ("b", "a")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="until the restart the first that was added answers, after it the first by its id"
-)
 def test_of_two_devices_of_one_phone_the_same_one_answers_after_a_restart(house: House) -> None:
     house.app.devices.add(device("b"))
     house.app.devices.add(device("a"))
@@ -120,7 +110,6 @@ def test_removing_one_device_twice_at_the_same_time_is_told_once(house: House) -
     assert house.files() == {}
 
 
-@pytest.mark.xfail(strict=True, reason="each of the two sees the other's device, so that neither removes the config")
 def test_the_last_two_devices_of_a_transient_config_that_go_together_take_it_along(house: House) -> None:
     house.app.configs.add(own_config("t", "of t", transient=True))
     house.app.devices.add(device("a", config="t"))
@@ -129,7 +118,6 @@ def test_the_last_two_devices_of_a_transient_config_that_go_together_take_it_alo
     assert "t" not in house.configs
 
 
-@pytest.mark.xfail(strict=True, reason="the config is removed although another device has just been given it")
 def test_a_transient_config_that_another_device_takes_at_the_same_time_stays(house: House) -> None:
     house.app.configs.add(own_config("t", "of t", transient=True))
     house.app.devices.add(device("a", config="t"))

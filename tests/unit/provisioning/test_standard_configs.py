@@ -25,7 +25,7 @@ def by_id() -> dict[str, dict[str, Any]]:
 def collection(*configs: dict[str, Any]) -> Collection:
     found = Collection(CONFIGS, SCHEMA[CONFIGS])
     for revision, config in enumerate(configs, 1):
-        found.apply(config["id"], encode_document(config), revision)
+        found.apply(config["id"], encode_document(config), revision, found.keys_of(config))
     return found
 
 

@@ -98,11 +98,68 @@ def test_a_transfer_begins_although_the_address_that_was_asked_is_gone(opened: E
     assert asker.answer()[0] == b"data"
 
 
+class Refusing:
+    """A socket that refuses every packet."""
+
+    def __init__(self, error: int) -> None:
+        self.attempts: list[bool] = []
+        self._error = error
+
+    def sendmsg(self, packets: list[bytes], ancillary: list[Any], flags: int, peer: Any) -> None:
+        self.attempts.append(bool(ancillary))
+        raise OSError(self._error, "refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "asked_at", "attempts"),
+    [
+        (errno.EINVAL, ELSEWHERE, [True, False]),
+        (errno.EADDRNOTAVAIL, ELSEWHERE, [True, False]),
+        (errno.ENETUNREACH, ELSEWHERE, [True, False]),
+        (errno.EAGAIN, ELSEWHERE, [True]),
+        (errno.EPERM, ELSEWHERE, [True]),
+        (errno.EINVAL, None, [False]),
+    ],
+)
+def test_only_an_address_that_cannot_be_had_is_worth_a_second_attempt(
+    error: int, asked_at: udp.Ancillary | None, attempts: list[bool]
+) -> None:
+    refusing: Any = Refusing(error)
+    with pytest.raises(OSError, match="refused"):
+        send_from_asked(refusing, b"answer", ("192.0.2.7", 69), asked_at)
+    assert refusing.attempts == attempts
+
+
 def test_a_packet_that_is_too_large_is_an_error(opened: ExitStack) -> None:
     listener, _, datagram = asked(opened, "127.0.0.1", "0.0.0.0")
     with pytest.raises(OSError, match="too long") as caught:
         send_from_asked(listener, b"x" * 70_000, datagram.peer, datagram.asked)
     assert caught.value.errno == errno.EMSGSIZE
+
+
+class Forbidden:
+    """A socket that may not be bound."""
+
+    closed = False
+
+    def __init__(self, *_: Any) -> None:
+        Forbidden.closed = False
+
+    def setblocking(self, flag: bool) -> None:
+        pass
+
+    def bind(self, address: Any) -> None:
+        raise OSError(errno.EACCES, "not allowed")
+
+    def close(self) -> None:
+        Forbidden.closed = True
+
+
+def test_a_port_that_may_not_be_had_is_said_so_and_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp, "PlainSocket", Forbidden)
+    with pytest.raises(PermissionError):
+        open_transfer_socket(ELSEWHERE, ("192.0.2.7", 69), (20_000, 20_010))
+    assert Forbidden.closed
 
 
 # --- all addresses

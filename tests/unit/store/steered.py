@@ -54,6 +54,10 @@ class SteeredBackend:
     def was_clean(self) -> bool:
         return self._inner.was_clean
 
+    @property
+    def last_revision(self) -> int:
+        return self._inner.last_revision
+
     def load(self) -> Iterator[Row]:
         return self._inner.load()
 
@@ -73,8 +77,8 @@ class SteeredBackend:
     def verify(self) -> list[str]:
         return self._inner.verify()
 
-    def close(self) -> None:
-        self._inner.close()
+    def close(self, *, as_found: bool = False) -> None:
+        self._inner.close(as_found=as_found)
 
 
 def always(changes: Changes) -> bool:

@@ -157,10 +157,6 @@ def test_reopening_gives_the_same_documents_revisions_and_indexes(open_store: Op
     assert devices.find("ip", "2001:db8::1") == ("b",)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the last revision is not kept: after the newest document was removed, a restart gives its number again",
-)
 def test_a_revision_is_never_given_again_after_a_restart(open_store: OpenStore) -> None:
     first = open_store()
     first.commit(put("a", version="1"))
@@ -193,7 +189,6 @@ def test_a_closed_store_refuses_changes_and_closes_again_in_peace(store: Store) 
     store.close()
 
 
-@pytest.mark.xfail(strict=True, reason="the second close() returns while the first still writes")
 def test_whoever_closes_second_waits_for_the_first(store: Store, backend: SteeredBackend) -> None:
     backend.gate.shut()
     writer = gevent.spawn(store.commit, put("a"))

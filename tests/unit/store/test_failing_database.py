@@ -39,9 +39,6 @@ def test_a_full_disk_refuses_a_commit_with_a_reason(full_disk: tuple[Path, dict[
         assert reason.startswith(f"the store cannot write: {path}: ")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="gevent's thread pool writes a traceback to stderr for each commit that raises in it"
-)
 def test_a_full_disk_does_not_fill_the_journal_with_tracebacks(full_disk: tuple[Path, dict[str, Any]]) -> None:
     assert "Traceback" not in full_disk[1]["stderr"]
 
@@ -59,9 +56,6 @@ def test_when_the_disk_has_room_again_the_store_goes_on(full_disk: tuple[Path, d
     store.close()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="opening writes a mark, and without it there is no server: no phone gets its last good file"
-)
 def test_a_disk_that_is_full_from_the_start_lets_the_documents_be_read(open_store: OpenStore, path: Path) -> None:
     store = open_store()
     store.commit(put("a"))
@@ -130,10 +124,6 @@ def test_what_was_refused_is_not_there_after_a_restart(open_store: OpenStore, pa
     assert open_store().collection(DEVICES).ids() == ["a"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="SQLite goes on writing to a file that has no name any more: what is acknowledged is gone at the next start",
-)
 def test_a_database_that_was_removed_acknowledges_nothing(store: Store, path: Path) -> None:
     store.commit(put("a"))
     path.unlink()

@@ -54,7 +54,8 @@ class CollectionChanges(RuleBasedStateMachine):
     @rule(document_id=IDS, document=DOCUMENTS)
     def put(self, document_id: str, document: dict[str, Any]) -> None:
         self.revision += 1
-        self.collection.apply(document_id, encode_document(document), self.revision)
+        keys = self.collection.keys_of(document)
+        self.collection.apply(document_id, encode_document(document), self.revision, keys)
         self.model[document_id] = document
         assert self.collection.revision(document_id) == self.revision
 
