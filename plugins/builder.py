@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 NOT_SHIPPED = ("models.toml", "plugin.toml")
+NEEDED = ("id", "version", "vendor", "description", "firmware")
 EMPTY_FOLDERS = ("pkgs", "templates", "var/cache", "var/installed", "var/templates", "var/tftpboot")
 INTERFACE_VERSION = 1.0
 
@@ -50,6 +51,8 @@ def build_repository(sources: Path, repository: Path) -> dict[str, Any]:
     for version_folder in sorted(path.parent for path in sources.glob("*/*/plugin.toml")):
         files, info = plugin_files(version_folder)
         plugin_id, archive = info["id"], pack(info["id"], files)
+        if plugin_id in index:
+            raise BuildError(f"{version_folder / 'plugin.toml'}: id: there is another plugin {plugin_id}")
         filename = f"{plugin_id}-{info['version']}.tar.bz2"
         (repository / filename).write_bytes(archive)
         index[plugin_id] = {
@@ -68,7 +71,15 @@ def plugin_files(version_folder: Path) -> tuple[dict[str, bytes], dict[str, Any]
     """The files of the plugin whose version's sources are in a folder, by path, and its plugin-info."""
     common_folder = version_folder.parent / "common"
     files = {**read_tree(common_folder), **read_tree(version_folder)}
-    info = plugin_info(read_toml(version_folder / "plugin.toml"), read_toml(common_folder / "models.toml"))
+    plugin = read_toml(version_folder / "plugin.toml")
+    for key in NEEDED:
+        if key not in plugin:
+            raise BuildError(f"{version_folder / 'plugin.toml'}: {key}: missing")
+    models = read_toml(common_folder / "models.toml")
+    for name, model in models.items():
+        if "lines" not in model:
+            raise BuildError(f"{common_folder / 'models.toml'}: {name}.lines: missing")
+    info = plugin_info(plugin, models)
     shipped = {key: value for key, value in info.items() if key != "id"}
     files["plugin-info"] = (json.dumps(shipped, indent=2, ensure_ascii=False) + "\n").encode()
     return files, info
@@ -125,8 +136,14 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in NOT_SHIPPED and "__pycache__" not in path.parts
+        if path.is_file() and _is_shipped(path)
     }
+
+
+def _is_shipped(path: Path) -> bool:
+    """Not what only the builder reads, and not what interpreters and editors leave behind."""
+    hidden = path.name.startswith(".") or path.name.endswith("~")
+    return not hidden and path.name not in NOT_SHIPPED and "__pycache__" not in path.parts
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -50,13 +50,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_filesystem(folder: Path) -> None:
-    """Flush everything on the file system that holds `folder` to the disk, without stopping the hub (syncfs(2))."""
+    """Flush everything on the file system that holds `folder` to the disk, without stopping the hub (syncfs(2)).
+
+    Raises:
+        OSError: the disk reports an error.
+    """
     gevent.get_hub().threadpool.apply(_sync_filesystem, (folder,))
 
 
 def _sync_filesystem(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        ctypes.CDLL(None).syncfs(descriptor)
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), "cannot flush", str(folder))
     finally:
         os.close(descriptor)

@@ -29,9 +29,9 @@ class InvalidValueError(ProvdError):
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         self.field = field
-        self.value = "(not shown)" if _SECRET.search(field) else value
+        self.value = "(not shown)" if _is_secret(field, value) else value
         self.allowed = allowed
-        super().__init__(f"{field}: {_shown(self.value)} is not allowed; allowed: {allowed}")
+        super().__init__(f"{_one_line(field)}: {_shown(self.value)} is not allowed; allowed: {allowed}")
 
 
 class MissingValueError(InvalidValueError):
@@ -94,6 +94,15 @@ class PluginLoadError(PluginError):
 
 class TemplateError(PluginError):
     """A template cannot be found or fails; the message names its file and line."""
+
+
+def _is_secret(field: str, value: object) -> bool:
+    """A secret by the name of its field; a container may hold one under any name."""
+    return bool(_SECRET.search(field)) or (isinstance(value, dict | list) and bool(value))
+
+
+def _one_line(field: str) -> str:
+    return field if field.isprintable() else ascii(field)[1:-1]
 
 
 def _shown(value: object) -> str:

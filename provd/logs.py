@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from typing import TextIO
 
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -27,7 +28,10 @@ class _LastErrorHandler(logging.Handler):
         self.last: LastError | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.last = LastError(record.created, record.getMessage())
+        try:
+            self.last = LastError(record.created, record.getMessage())
+        except Exception:  # noqa: BLE001  (as the standard handlers do)
+            self.handleError(record)
 
 
 class _JournalFormatter(logging.Formatter):
@@ -44,7 +48,7 @@ _last_error_handler = _LastErrorHandler()
 def set_up_logging(level: str) -> None:
     """Log to standard error, at `level` and above: for the journal if it reads there, else with the time."""
     handler = logging.StreamHandler(sys.stderr)
-    if "JOURNAL_STREAM" in os.environ:
+    if _is_journal(sys.stderr):
         handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
     else:
         formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -53,6 +57,14 @@ def set_up_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler, _last_error_handler]
     root.setLevel(level.upper())
+
+
+def _is_journal(stream: TextIO) -> bool:
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def last_error() -> LastError | None:

@@ -46,7 +46,10 @@ def _default_interfaces(family: int) -> list[str]:
 
 
 def _addresses(interface: str, family: int) -> list[str]:
-    addresses: Any = netifaces.ifaddresses(interface)
+    try:
+        addresses: Any = netifaces.ifaddresses(interface)
+    except (ValueError, OSError):
+        return []
     return [str(entry["addr"]) for entry in addresses.get(family, []) if "addr" in entry]
 
 

@@ -139,7 +139,9 @@ def _read_file(toml_file: Path) -> dict[str, Any]:
         raise SettingsError(f"{toml_file}: {error}") from error
     values = {}
     for table, entries in data.items():
-        if table not in _TABLES or not isinstance(entries, dict):
+        if table in _TABLES and not isinstance(entries, dict):
+            raise SettingsError(f"{toml_file}: {table}: a value is not allowed here; allowed: the table [{table}]")
+        if table not in _TABLES:
             allowed = ", ".join(f"[{name}]" for name in _TABLES)
             raise SettingsError(f"{toml_file}: {table}: there is no such table; allowed: {allowed}")
         for key, value in entries.items():
@@ -147,12 +149,12 @@ def _read_file(toml_file: Path) -> dict[str, Any]:
             if option is None:
                 allowed = ", ".join(each.key for each in OPTIONS if each.table == table)
                 raise SettingsError(f"{toml_file}: {table}.{key}: there is no such option; allowed: {allowed}")
-            values[option.name] = _checked(option, value, f"{toml_file}: {option.name}")
+            values[option.name] = _checked(option, value, option.name, f"{toml_file}: ")
     return values
 
 
-def _checked(option: Option, value: Any, where: str) -> Any:
+def _checked(option: Option, value: Any, where: str, prefix: str = "") -> Any:
     try:
         return option.check(where, value)
     except InvalidValueError as error:
-        raise SettingsError(str(error)) from error
+        raise SettingsError(f"{prefix}{error}") from error

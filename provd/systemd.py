@@ -16,7 +16,7 @@ def inherited_descriptors(environment: MutableMapping[str, str] = os.environ) ->
     The variables are removed, so that no child process takes them for its own.
     """
     pid, count, names = (environment.pop(f"LISTEN_{key}", "") for key in ("PID", "FDS", "FDNAMES"))
-    if pid != str(os.getpid()) or not count.isdigit():
+    if pid != str(os.getpid()) or not (count.isascii() and count.isdecimal()):
         return []
     known = names.split(":") if names else []
     descriptors = range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count))
@@ -30,7 +30,7 @@ def inherited_descriptors(environment: MutableMapping[str, str] = os.environ) ->
 def watchdog_interval_s(environment: MutableMapping[str, str] = os.environ) -> float | None:
     """How often the service must say that it is alive, in seconds; None if nobody listens (sd_watchdog_enabled(3))."""
     usec, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
-    if not usec.isdigit() or int(usec) == 0 or pid not in ("", str(os.getpid())):
+    if not (usec.isascii() and usec.isdecimal()) or int(usec) == 0 or pid not in ("", str(os.getpid())):
         return None
     return int(usec) / 1_000_000
 

@@ -32,6 +32,8 @@ def retrieve(identity: Identity, address: str, devices: Devices) -> str | None:
         value = getattr(identity, key)
         if value is not None:
             found = devices.find(key, value)
+            if key != "mac":
+                found = tuple(each for each in found if _may_have_mac(devices, each, identity))
             if found:
                 return min(found)  # of several the same one each time, whatever their order
     candidates = [
@@ -49,3 +51,9 @@ def contradicts(device: Mapping[str, Any], identity: Identity) -> bool:
         if ours and theirs is not None and ours != theirs:
             return True
     return False
+
+
+def _may_have_mac(devices: Devices, device_id: str, identity: Identity) -> bool:
+    """Tell whether the device's MAC address, if both are known, is the one of the request."""
+    mac = (devices.get(device_id) or {}).get("mac")
+    return not mac or identity.mac is None or mac == identity.mac

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 
 from provd.errors import InvalidValueError
+
+_SCOPE = re.compile(r"[A-Za-z0-9_.@-]{1,15}")
+"""A name of an interface, or its index (IFNAMSIZ)."""
 
 
 class InvalidAddressError(InvalidValueError):
@@ -29,8 +33,11 @@ def normalize_address(text: str) -> str:
         address = ipaddress.ip_address(text)
     except ValueError:
         raise InvalidAddressError(text) from None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None and not _SCOPE.fullmatch(address.scope_id):
+            raise InvalidAddressError(text)
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
     return str(address)
 
 

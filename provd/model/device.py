@@ -23,7 +23,7 @@ RESULT_KEYS = ("configured", "configure_error")
 """Written by provd alone: what a caller sends in them is ignored."""
 
 _TEXT_KEYS = ("sn", "vendor", "model", "version", "plugin", "config", "description", "added",
-              "remote_state_sip_username")
+              "remote_state_sip_username")  # fmt: skip
 
 
 def check_device(device: Mapping[str, Any]) -> Device:
@@ -43,7 +43,7 @@ def check_device(device: Mapping[str, Any]) -> Device:
             checked[key] = without_control_characters(key, checked[key])
     if checked.get("mac") is not None:
         checked["mac"] = _normalized_text(checked["mac"], InvalidMacError, normalize_mac)
-    if checked.get("ip"):
+    if checked.get("ip") not in (None, ""):
         checked["ip"] = _normalized_text(checked["ip"], InvalidAddressError, normalize_address)
     if checked.get("uuid") is not None:
         checked["uuid"] = without_control_characters("uuid", checked["uuid"]).lower()

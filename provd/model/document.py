@@ -13,6 +13,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MAX_ID_LENGTH = 200
 _MAX_DEPTH = 32
+_MAX_NUMBER_BITS = 1024
 
 
 def without_control_characters(field: str, value: object, *, lines: bool = False) -> str:
@@ -65,6 +66,8 @@ def check_document(field: str, value: object, depth: int = 0) -> None:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise InvalidValueError(field, value, "a finite number")
+    elif isinstance(value, int) and value.bit_length() > _MAX_NUMBER_BITS:
+        raise InvalidValueError(field, "…", f"a number of at most {_MAX_NUMBER_BITS} bits")
     elif not isinstance(value, bool | int | None):
         raise InvalidValueError(field, value, "a JSON value")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from provd.errors import InvalidValueError, MissingValueError
-from provd.model.document import without_control_characters
+from provd.model.document import check_document, without_control_characters
 from provd.model.values import (
     certificates,
     choice,
@@ -86,8 +86,10 @@ def check_raw_config(raw: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidValueError: a value is not allowed; its field is dotted, such as `sip_lines.1.username`.
     """
+    check_document("", raw)
     checked = {}
     for key, value in raw.items():
+        without_control_characters("a key", key)
         if value is None:
             continue
         if key in NUMBERED_GROUPS:
@@ -162,7 +164,7 @@ def _check_group(field: str, value: object, keys: Mapping[str, Check]) -> dict[s
     for position, item in value.items():
         if item is None:
             continue
-        if not (position.isascii() and position.isdecimal() and 0 < int(position) < 10_000):
+        if not (position.isascii() and position.isdecimal() and position[0] != "0" and len(position) <= 4):
             raise InvalidValueError(field, position, "keys from 1 to 9999")
         if not isinstance(item, Mapping):
             raise InvalidValueError(f"{field}.{position}", item, "an object")
@@ -172,7 +174,9 @@ def _check_group(field: str, value: object, keys: Mapping[str, Check]) -> dict[s
 
 def _check_item(field: str, item: Mapping[str, Any], keys: Mapping[str, Check]) -> dict[str, Any]:
     return {
-        key: keys[key](f"{field}.{key}", value) if key in keys else _check_custom(f"{field}.{key}", value)
+        without_control_characters(field, key): keys[key](f"{field}.{key}", value)
+        if key in keys
+        else _check_custom(f"{field}.{key}", value)
         for key, value in item.items()
         if value is not None
     }
@@ -184,8 +188,7 @@ def _check_custom(field: str, value: Any) -> Any:
         return without_control_characters(field, value)
     if isinstance(value, Mapping):
         return {
-            without_control_characters(field, key): _check_custom(f"{field}.{key}", item)
-            for key, item in value.items()
+            without_control_characters(field, key): _check_custom(f"{field}.{key}", item) for key, item in value.items()
         }
     if isinstance(value, list):
         return [_check_custom(field, item) for item in value]

@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from provd.errors import InvalidValueError
+from provd.model.address import InvalidAddressError, normalize_address
 from provd.model.document import without_control_characters
 
-_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:%-]{0,251}[A-Za-z0-9_.])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 _LOCALE = re.compile(r"[a-z]{2,3}_[A-Z]{2,3}")
 _PEM_CHARACTERS = re.compile(r"[A-Za-z0-9+/=\s:,.-]*", re.ASCII)
 
@@ -61,9 +62,17 @@ def choice(*allowed: str) -> Callable[[str, Any], str]:
 
 def host(field: str, value: Any) -> str:
     """An address or a host name."""
-    if not isinstance(value, str) or not _HOST.fullmatch(value):
-        raise InvalidValueError(field, value, "an IPv4 or IPv6 address or a host name")
-    return value
+    if isinstance(value, str) and (_NAME.fullmatch(value) or (":" in value and len(value) < 64 and _is_address(value))):
+        return value
+    raise InvalidValueError(field, value, "an IPv4 or IPv6 address or a host name")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        normalize_address(value)
+    except InvalidAddressError:
+        return False
+    return True
 
 
 def url(field: str, value: Any) -> str:

@@ -85,7 +85,10 @@ class Application:
             self._try_to_commit(Transaction().put(PARAMETERS, _RECHECK, {"reason": "not finished"}))
         else:
             self._forget_recheck()
-        sync_filesystem(self.host.folder)
+        try:
+            sync_filesystem(self.host.folder)
+        except OSError as error:
+            log.error("files may not be on the disk: error=%s", error)
 
     def _create_standard_configs(self) -> None:
         transaction = Transaction()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -27,6 +28,7 @@ class SecurityLog:
         self._path = path
         self._descriptor = self._open()
         self._second = -1
+        self._is_torn = False
         self._stamp = ""
         self._complaint = Occasionally(60.0)
 
@@ -62,7 +64,11 @@ class SecurityLog:
         now = time.time()
         line = f"[{self._time_of(now)},{int(now % 1 * 1000):03d}] {message}\n".encode()
         try:
-            os.write(self._descriptor, line)
+            written = os.write(self._descriptor, b"\n" + line if self._is_torn else line)
+            if written < len(line):
+                self._is_torn = True
+                raise OSError(errno.ENOSPC, "only a part of the line was written")
+            self._is_torn = False
         except OSError as error:
             if self._complaint.due():
                 log.error("the security log cannot be written: path=%s error=%s", self._path, error)

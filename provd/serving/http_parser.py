@@ -6,6 +6,7 @@ a phone's request has no body, and a head of bounded size.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import httptools
@@ -14,6 +15,7 @@ MAX_HEAD_BYTES = 8192
 MAX_TARGET_BYTES = 2048
 MAX_HEADERS = 64
 READ_METHODS = ("GET", "HEAD")
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2; http-parser also takes "Name : value"
 
 
 class HttpError(Exception):
@@ -43,42 +45,39 @@ class RequestParser:
         self._parser = httptools.HttpRequestParser(self)
         self._head = Head()
         self._headers = 0
+        self._fed = 0
         self._size = 0
         self._ready: list[Head] = []
         self._error: HttpError | None = None
-
-    @property
-    def inside_head(self) -> bool:
-        """Part of a head has been read, but not all of it."""
-        return self._size > 0
 
     def feed(self, data: bytes) -> list[Head]:
         """Read on; return the heads that are complete now.
 
         Heads that were complete before an error are lost with it: whoever sends rubbish behind a request is no phone.
+        What comes behind a request that ends the connection does not count (RFC 9112 section 9.6).
 
         Raises:
             HttpError: the bytes are no request, or one that this server does not take.
         """
-        self._size += len(data)
+        self._fed += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._close_after_upgrade()
-        except httptools.HttpParserError as error:
-            raise self._error or HttpError(400, "this is no HTTP request") from error
-        if self._error is not None:
-            raise self._error
-        if self._size > MAX_HEAD_BYTES:
-            raise HttpError(431, "the head of the request is too large")
+        except httptools.HttpParserError:
+            self._error = self._error or HttpError(400, "this is no HTTP request")
+        if self._fed > MAX_HEAD_BYTES:
+            self._error = self._error or HttpError(431, "the head of the request is too large")
         ready, self._ready = self._ready, []
+        if self._error is not None and (not ready or ready[-1].keep_alive):
+            raise self._error
         return ready
 
     # --- httptools' callbacks
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._head, self._headers = Head(), 0
+        self._head, self._headers, self._size = Head(), 0, 0
 
     def on_url(self, target: bytes) -> None:
         """A piece of the request's target."""
@@ -89,6 +88,11 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header field."""
         self._headers += 1
+        self._size += len(name) + len(value)
+        if self._size > MAX_HEAD_BYTES:
+            self._refuse(431, "the head of the request is too large")
+        if not _TOKEN.fullmatch(name):
+            self._refuse(400, "this is no HTTP request")
         if self._headers > MAX_HEADERS:
             self._refuse(431, "the request has too many header fields")
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -115,7 +119,7 @@ class RequestParser:
     def on_message_complete(self) -> None:
         """The request is complete."""
         self._ready.append(self._head)
-        self._size = 0
+        self._fed = 0
 
     def _close_after_upgrade(self) -> None:
         """Answer a request that asks for another protocol in this one, and end the connection with it."""

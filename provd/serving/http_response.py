@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -41,6 +42,8 @@ def file_answer(file: OpenFile, headers: Mapping[str, str], *, with_body: bool) 
     etag = f'"{file.mtime_ns:x}-{file.size:x}-{file.inode:x}"'
     modified_s = file.mtime_ns // 1_000_000_000
     validators = (("ETag", etag), ("Last-Modified", _http_date(modified_s)))
+    if not _is_expected(headers, etag, modified_s):
+        return Answer(412, (*validators, ("Content-Length", "0")))
     if _is_unchanged(headers, etag, modified_s):
         return Answer(304, validators)
     content_type = _CONTENT_TYPES.get(file.path.rpartition(".")[2].lower(), "application/octet-stream")
@@ -52,9 +55,7 @@ def file_answer(file: OpenFile, headers: Mapping[str, str], *, with_body: bool) 
     if length == 0:
         return Answer(416, (("Content-Range", f"bytes */{file.size}"), ("Content-Length", "0")))
     content_range = f"bytes {start}-{start + length - 1}/{file.size}"
-    return Answer(
-        206, (*fields, ("Content-Range", content_range), ("Content-Length", str(length))), start, length
-    )
+    return Answer(206, (*fields, ("Content-Range", content_range), ("Content-Length", str(length))), start, length)
 
 
 def head_bytes(answer: Answer, *, connection: str | None) -> bytes:
@@ -81,6 +82,14 @@ def _is_unchanged(headers: Mapping[str, str], etag: str, modified_s: int) -> boo
         return etag in tags or "*" in tags
     since = _parsed_date(headers.get("if-modified-since"))
     return since is not None and modified_s <= since
+
+
+def _is_expected(headers: Mapping[str, str], etag: str, modified_s: int) -> bool:
+    match = headers.get("if-match")
+    if match is not None:
+        return etag in [tag.strip() for tag in match.split(",")] or match.strip() == "*"
+    since = _parsed_date(headers.get("if-unmodified-since"))
+    return since is None or modified_s <= since
 
 
 def _wanted_range(headers: Mapping[str, str], etag: str, modified_s: int, size: int) -> tuple[int, int] | None:
@@ -117,6 +126,9 @@ def _phrase(status: int) -> str:
 
 def _parsed_date(text: str | None) -> int | None:
     try:
-        return int(parsedate_to_datetime(text).timestamp()) if text else None
+        if not text:
+            return None
+        date = parsedate_to_datetime(text)
+        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
     except (TypeError, ValueError, IndexError, OverflowError):
         return None

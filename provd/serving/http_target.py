@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote_to_bytes
 
 from provd.model.address import InvalidAddressError, normalize_address
@@ -16,7 +17,7 @@ def split_target(target: bytes) -> tuple[str, str] | None:
         scheme, separator, rest = target.partition(b"://")
         if not separator or scheme.lower() not in (b"http", b"https"):
             return None
-        target = b"/" + rest.partition(b"/")[2]
+        target = b"/" + re.sub(rb"^[^/?]*/?", b"", rest)
     path, _, query = target.partition(b"?")
     try:
         decoded = unquote_to_bytes(path).decode("utf-8") if b"%" in path else path.decode("utf-8")

@@ -40,6 +40,7 @@ _MAX_QUEUED = 8192
 _MAX_IDENTIFYING = 1024
 """Requests that wait for the store; more are dropped, and the phones ask again."""
 _MAX_IN_MEMORY_BYTES = 64 * 1024
+_SINGLE_PORT_BLKSIZE = 1428
 _MAX_NETASCII_BYTES = 8 * 1024 * 1024
 
 _ERRORS = {
@@ -276,11 +277,15 @@ class TftpDoor:
             log.error("a file cannot be sent: path=%r error=%s", reply.path, error)
             self._refuse(asked, ErrorCode.UNDEFINED, "the file cannot be sent")
             return
-        options = negotiate(
-            asked.packet.options, source.size, self._options.max_blksize, self._options.max_windowsize
-        )
+        options = negotiate(asked.packet.options, source.size, *self._largest())
         session = new_session(asked.peer, address, asked.packet.name, source, file, options)
         self._sessions.begin(asked.listener, asked.peer, asked.datagram.asked, session)
+
+    def _largest(self) -> tuple[int, int]:
+        """The largest block and window: small ones on the shared port, where acknowledgements can be forged blindly."""
+        if self._options.single_port:
+            return min(self._options.max_blksize, _SINGLE_PORT_BLKSIZE), 1
+        return self._options.max_blksize, self._options.max_windowsize
 
     def _refuse(self, asked: _Asked, code: ErrorCode, message: str) -> None:
         try:

@@ -75,6 +75,7 @@ def prepare_listener(plain: socket.socket) -> None:
             continue  # forcing is root's; the plain option is cut to net.core.rmem_max without an error
     if plain.family == socket.AF_INET6:
         plain.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        plain.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
     else:
         plain.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
@@ -91,12 +92,10 @@ def receive(plain: socket.socket) -> Datagram | None:
         return None
     if flags & socket.MSG_TRUNC:
         content = b""
-    return Datagram(content, peer, ancillary[0] if ancillary else None)
+    return Datagram(content, peer, ancillary[-1] if ancillary else None)
 
 
-def send_from_asked(
-    plain: socket.socket, packet: bytes, peer: SocketAddress, asked: Ancillary | None
-) -> None:
+def send_from_asked(plain: socket.socket, packet: bytes, peer: SocketAddress, asked: Ancillary | None) -> None:
     """Send a packet from the address that the datagram with `asked` was sent to.
 
     Raises:
@@ -133,9 +132,7 @@ def _reply_info(asked: Ancillary) -> Ancillary:
     return level, socket.IPV6_PKTINFO, _PKTINFO6.pack(address, interface if is_link_local else 0)
 
 
-def open_transfer_socket(
-    asked: Ancillary | None, peer: SocketAddress, ports: tuple[int, int] | None
-) -> socket.socket:
+def open_transfer_socket(asked: Ancillary | None, peer: SocketAddress, ports: tuple[int, int] | None) -> socket.socket:
     """A plain socket for one transfer: it sends from the address asked, and hears the peer alone.
 
     `ports` is the range to take a port from; None leaves the choice to the kernel.
@@ -157,9 +154,7 @@ def open_transfer_socket(
     return plain
 
 
-def _bind_in_range(
-    plain: socket.socket, address: str, ports: tuple[int, int] | None, scope: str | int | None
-) -> None:
+def _bind_in_range(plain: socket.socket, address: str, ports: tuple[int, int] | None, scope: str | int | None) -> None:
     """Bind to a free port of the range, beginning at a random one so that numbers are hard to guess."""
     low, high = ports or (0, 0)
     count = high - low + 1

@@ -14,6 +14,8 @@ MAX_SENDS = 6
 """How often a packet is sent before the client is given up: about half a minute."""
 MAX_UNANSWERED_SENDS = 3
 """The same for a client that never acknowledged anything: its address may be forged, so it gets little."""
+MAX_SILENCE_S = 120.0
+"""How long a client may be silent; if it asked for a long time-out, two of these."""
 
 
 class Outcome(Enum):
@@ -54,6 +56,7 @@ class Transfer:
         "_answer",
         "_blksize",
         "_last",
+        "_patience_ends",
         "_repeated",
         "_sends",
         "_sent",
@@ -80,10 +83,12 @@ class Transfer:
         self.fixed_timeout = options.timeout_s is not None
         self.answered = False
         self.deadline = 0.0
+        self._patience_ends = 0.0
         self.outcome: Outcome | None = None
 
     def start(self, now: float) -> list[bytes]:
         """The first packet: the OACK if options were agreed, else the first block."""
+        self._patience_ends = now + self._patience_s()
         return self._send(now)
 
     def on_packet(self, packet: bytes, now: float) -> list[bytes]:
@@ -99,7 +104,8 @@ class Transfer:
 
     def on_deadline(self, now: float) -> list[bytes]:
         """The deadline has passed: send again, or give up."""
-        if self._sends >= (MAX_SENDS if self.answered else MAX_UNANSWERED_SENDS):
+        sends = MAX_SENDS if self.answered else MAX_UNANSWERED_SENDS
+        if self._sends >= sends or now >= self._patience_ends:
             self.outcome = Outcome.TIMED_OUT
             return []
         if not self.fixed_timeout:
@@ -127,6 +133,7 @@ class Transfer:
             self.outcome = Outcome.COMPLETE
             return []
         if progress:
+            self._patience_ends = now + self._patience_s()
             self._sends = 0
             if not self.fixed_timeout:
                 self._timeout_s = FIRST_TIMEOUT_S
@@ -134,7 +141,7 @@ class Transfer:
 
     def _send(self, now: float) -> list[bytes]:
         self._sends += 1
-        self.deadline = now + self._timeout_s
+        self.deadline = min(now + self._timeout_s, self._patience_ends)
         if self._acked < 0:
             return [encode_oack(self._answer)]
         try:
@@ -142,6 +149,9 @@ class Transfer:
         except OSError:
             self.outcome = Outcome.READ_ERROR
             return [encode_error(ErrorCode.UNDEFINED, "the file cannot be read")]
+
+    def _patience_s(self) -> float:
+        return max(MAX_SILENCE_S, 2 * self._timeout_s)
 
     def _window(self) -> list[bytes]:
         first = self._acked + 1

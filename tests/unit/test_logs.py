@@ -138,7 +138,6 @@ def test_every_line_of_a_traceback_has_the_priority(journal: Journal) -> None:
     assert all(line.startswith("<3>") for line in lines)
 
 
-@pytest.mark.xfail(strict=True, reason="the variable is enough, which programs of a desktop inherit too")
 def test_standard_error_that_is_not_the_journal_gets_the_time(journal: Journal) -> None:
     """The variable names device and inode of the journal's stream, so that they can be compared (systemd.exec(5))."""
     journal.begin("info", "1:1")
@@ -168,7 +167,6 @@ def test_a_critical_event_is_an_error_too(stderr: Stderr) -> None:
     assert last.message == "very bad"
 
 
-@pytest.mark.xfail(strict=True, reason="the handler that remembers errors lets what the message raises through")
 def test_a_message_that_does_not_fit_its_values_harms_nobody(stderr: Stderr) -> None:
     """As with the standard handlers: the mistake is told, and the program goes on."""
     set_up_logging("info")

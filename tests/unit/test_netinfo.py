@@ -100,7 +100,6 @@ def test_routes_that_cannot_be_had_are_no_reason_to_fail(
     assert server_address() == "192.0.2.10"
 
 
-@pytest.mark.xfail(strict=True, reason="what netifaces raises for an interface that is gone is not caught")
 def test_an_interface_that_vanishes_is_passed_over(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interfaces of containers and tunnels come and go, also between the list and the question."""
     machine(None, veth0={}, eth0={V4: ["192.0.2.10"]})

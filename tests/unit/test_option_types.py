@@ -140,7 +140,6 @@ def test_relative_paths_are_below_the_current_folder(tmp_path: Path, monkeypatch
     assert location("field", "plugins") == str(tmp_path / "plugins")
 
 
-@pytest.mark.xfail(strict=True, reason="the scope of an IPv6 address is not checked")
 def test_an_address_has_one_line() -> None:
     with pytest.raises(InvalidValueError):
         address("field", "fe80::1%a\nb")

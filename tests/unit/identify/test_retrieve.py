@@ -62,6 +62,14 @@ def test_a_device_found_by_mac_may_be_anywhere_and_say_anything() -> None:
     assert found(Identity("Aastra", "6731i", mac=MAC), a=device) == "a"
 
 
+@pytest.mark.parametrize("key", ["sn", "uuid"])
+def test_a_serial_number_or_uuid_of_a_phone_with_another_mac_is_not_believed(key: str) -> None:
+    identity = Identity(mac=MAC, **{key: "x"})
+    assert found(identity, a={key: "x", "mac": OTHER_MAC}) is None
+    assert found(identity, a={key: "x"}) == "a"
+    assert found(Identity(**{key: "x"}), a={key: "x", "mac": OTHER_MAC}) == "a"
+
+
 def test_several_devices_with_one_mac_give_the_same_one_whatever_their_order() -> None:
     device = {"mac": MAC}
     assert found(Identity(mac=MAC), a=device, b=device) == found(Identity(mac=MAC), b=device, a=device)

@@ -129,7 +129,6 @@ def test_a_document_nested_deeper_is_refused(levels: int) -> None:
         check_document("config", nested(levels))
 
 
-@pytest.mark.xfail(strict=True, reason="json cannot write a number of more than 4300 digits")
 def test_a_number_that_json_cannot_write_is_refused() -> None:
     with pytest.raises(InvalidValueError):
         check_document("config", {"a": 10**5000})
@@ -153,7 +152,6 @@ def test_a_message_does_not_show_a_secret(field: str) -> None:
     assert str(caught.value).startswith(f"{field}: ")
 
 
-@pytest.mark.xfail(strict=True, reason="the field is put into the message as it is")
 @pytest.mark.parametrize("key", ["a\nb", "a\rb", "a\x1b[2Jb"], ids=ascii)
 def test_a_message_is_one_line_whatever_the_keys(key: str) -> None:
     with pytest.raises(InvalidValueError) as caught:

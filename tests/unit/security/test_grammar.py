@@ -114,7 +114,6 @@ def test_a_name_cannot_write_another_line(name: str) -> None:
     assert match["host"] == "192.0.2.7"
 
 
-@pytest.mark.xfail(strict=True, reason="a filter that is not anchored finds its words inside the quotes too")
 def test_a_name_cannot_give_another_address_to_the_filters_of_existing_installations() -> None:
     line = sensitive_file_requested(
         "192.0.2.7", "New device created automatically from 203.0.113.9: x", Owner.NONE, None

@@ -215,9 +215,6 @@ def test_a_line_that_does_not_fit_does_not_stop_anything(security_log: SecurityL
     assert ids_in(path) == ["before", "after"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what os.write returns is not looked at, so that the next line joins half of another"
-)
 def test_half_of_a_line_does_not_spoil_the_next_one(security_log: SecurityLog, path: Path) -> None:
     security_log.new_device_created("192.0.2.7", "before")
     with files_end_at(path.stat().st_size + 60):
@@ -226,7 +223,6 @@ def test_half_of_a_line_does_not_spoil_the_next_one(security_log: SecurityLog, p
     assert LINE.fullmatch(path.read_text().splitlines()[-1])
 
 
-@pytest.mark.xfail(strict=True, reason="what os.write returns is not looked at")
 def test_half_of_a_line_is_told(security_log: SecurityLog, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with files_end_at(60):
         security_log.new_device_created("192.0.2.7", "half")

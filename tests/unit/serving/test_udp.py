@@ -102,7 +102,6 @@ def test_a_transfer_goes_on_from_the_address_that_was_asked(
             "",
             marks=[
                 needs_ipv6,
-                pytest.mark.xfail(strict=True, reason="a socket that is bound to a broadcast address hears no answers"),
             ],
             id="all",
         ),
