@@ -6,6 +6,7 @@ over, so that a slow client costs a deadline and not a timer.
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import time
@@ -18,6 +19,7 @@ import gevent
 from gevent.server import StreamServer
 
 from provd.model.address import normalize_address
+from provd.occasionally import Occasionally
 from provd.serving.desk import Desk
 from provd.serving.http_conversation import Connection, Conversation
 
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 4096
 """Connections that the kernel holds until they are accepted: a boot storm must fit."""
 _SWEEP_SECONDS = 0.5
+_PAUSE_WITHOUT_DESCRIPTORS_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,28 @@ class HttpOptions:
     head_timeout_s: float = 10.0
     idle_timeout_s: float = 15.0
     trusted_proxies: int = 0
+
+
+class _Listener(StreamServer):
+    """Accepts connections; when descriptors run out it says so once, and waits for some to be free."""
+
+    _complaint = Occasionally()
+
+    def do_read(self) -> Any:
+        try:
+            return super().do_read()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                raise
+            if self._complaint.due():
+                log.error("no connection can be accepted: error=%s", error)
+            self.stop_accepting()
+            gevent.spawn_later(_PAUSE_WITHOUT_DESCRIPTORS_S, self._accept_again)
+            return None
+
+    def _accept_again(self) -> None:
+        if self.started:
+            self.start_accepting()
 
 
 class HttpDoor:
@@ -55,7 +80,7 @@ class HttpDoor:
         self._per_address: Counter[str] = Counter()
         self.draining = False
         self.counters: Counter[str] = Counter()
-        self._servers = [StreamServer(listener, self._serve) for listener in self._listeners]
+        self._servers = [_Listener(listener, self._serve) for listener in self._listeners]
         self._sweeper = gevent.get_hub().loop.timer(_SWEEP_SECONDS, repeat=_SWEEP_SECONDS)
 
     def start(self) -> None:

@@ -20,13 +20,13 @@ from provd.model.address import normalize_address
 from provd.model.request import TftpRequest
 from provd.plugins.files import OpenFile, Problem
 from provd.serving.desk import Desk, Reply
-from provd.serving.tftp_session import READ
-from provd.serving.tftp_sessions import Sessions, new_session
+from provd.serving.tftp_session import READ, Session
+from provd.serving.tftp_sessions import Sessions
 from provd.serving.udp import Datagram, SocketAddress, prepare_listener, receive, send_from_asked
 from provd.wire.netascii import to_netascii
 from provd.wire.tftp_options import negotiate
 from provd.wire.tftp_packets import ErrorCode, MalformedPacketError, Request, encode_error, parse_request
-from provd.wire.tftp_transfer import Source
+from provd.wire.tftp_transfer import Source, Transfer
 
 log = logging.getLogger(__name__)
 
@@ -218,13 +218,10 @@ class TftpDoor:
             self._identify(asked)
 
     def _is_repeated(self, asked: _Asked) -> bool:
-        """Tell whether the client only asks again for what is being answered.
-
-        A client that asks from the port of an older transfer has given that one up.
-        """
+        """Tell whether the client only asks again for what is being answered; otherwise it has given that up."""
         session = self._sessions.of_peer(asked.peer)
         if session is not None:
-            if not session.transfer.answered and session.path == asked.packet.name:
+            if session.is_repeated_by(asked.packet):
                 return True
             self._sessions.end(session, "given up for a new request")
         return asked.peer in self._identifying
@@ -278,7 +275,7 @@ class TftpDoor:
             self._refuse(asked, ErrorCode.UNDEFINED, "the file cannot be sent")
             return
         options = negotiate(asked.packet.options, source.size, *self._largest())
-        session = new_session(asked.peer, address, asked.packet.name, source, file, options)
+        session = Session(asked.peer, address, asked.packet, Transfer(source, options), file)
         self._sessions.begin(asked.listener, asked.peer, asked.datagram.asked, session)
 
     def _largest(self) -> tuple[int, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import gevent
 
@@ -18,11 +19,13 @@ from provd.serving.udp import (
     open_transfer_socket,
     send_from_asked,
 )
+from provd.wire.tftp_packets import Request
 from provd.wire.tftp_transfer import Transfer
 
 log = logging.getLogger(__name__)
 
 READ = 1  # libev's EV_READ
+GIVEN_UP_AFTER_S = 3.0
 
 
 class Endpoint(Protocol):
@@ -50,10 +53,11 @@ class OwnPort:
         peer: SocketAddress,
         ports: tuple[int, int] | None,
         on_packet: Callable[[bytes], None],
+        on_gone: Callable[[], None],
     ) -> None:
         self._socket = open_transfer_socket(asked, peer, ports)
         self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), READ)
-        self._watcher.start(self._readable, on_packet)
+        self._watcher.start(self._readable, on_packet, on_gone)
 
     def send(self, packet: bytes) -> None:
         """Send one packet; one that the kernel has no room for is lost, as on any wire."""
@@ -68,17 +72,17 @@ class OwnPort:
         self._watcher.close()
         self._socket.close()
 
-    def _readable(self, on_packet: Callable[[bytes], None]) -> None:
+    def _readable(self, on_packet: Callable[[bytes], None], on_gone: Callable[[], None]) -> None:
         try:
             packet = self._socket.recv(MAX_DATAGRAM_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
-            if error.errno == errno.ECONNREFUSED:
-                packet = b""  # the next send tells the session that the client has gone
+            if error.errno == errno.ECONNREFUSED:  # the client's machine says that nobody listens there
+                on_gone()
             else:
                 log.debug("receiving failed: error=%s", error)
-                return
+            return
         on_packet(packet)
 
 
@@ -102,29 +106,43 @@ class SharedPort:
 
 
 class Session:
-    """One transfer to one client."""
+    """One transfer to one client: what it asked, and when it was last heard of."""
 
-    __slots__ = ("address", "endpoint", "file", "packets_sent", "path", "peer", "started", "transfer")
+    __slots__ = ("address", "endpoint", "file", "heard", "packets_sent", "peer", "request", "started", "transfer")
 
     def __init__(
-        self, peer: SocketAddress, address: str, path: str, transfer: Transfer, file: OpenFile | None, started: float
+        self,
+        peer: SocketAddress,
+        address: str,
+        request: Request,
+        transfer: Transfer,
+        file: OpenFile | None,
     ) -> None:
         self.peer = peer
         self.address = address
-        self.path = path
+        self.request = request
         self.transfer = transfer
         self.file = file
-        self.started = started
-        self.endpoint: Any = None
+        self.started = self.heard = time.monotonic()
+        self.endpoint: Endpoint | None = None
         self.packets_sent = 0
+
+    def is_repeated_by(self, request: Request) -> bool:
+        """Tell whether a request is the one that is being answered: doubled on its way, or sent again.
+
+        A client that was silent for a while has given up and begins anew, from the same port.
+        """
+        return request == self.request and time.monotonic() - self.heard < GIVEN_UP_AFTER_S
 
     def send(self, packets: list[bytes]) -> bool:
         """Send packets; False if the client can no longer be reached."""
+        if self.endpoint is None:
+            return False
         try:
             for packet in packets:
                 self.endpoint.send(packet)
         except OSError as error:
-            log.debug("TFTP client gone: address=%s path=%r error=%s", self.address, self.path, error)
+            log.debug("TFTP client gone: address=%s path=%r error=%s", self.address, self.request.name, error)
             return False
         self.packets_sent += len(packets)
         return True

@@ -10,11 +10,9 @@ from collections import Counter
 import gevent
 
 from provd.occasionally import Occasionally
-from provd.plugins.files import OpenFile
 from provd.serving.tftp_session import OwnPort, Session, SharedPort
 from provd.serving.udp import Ancillary, SocketAddress
-from provd.wire.tftp_options import Negotiated
-from provd.wire.tftp_transfer import Outcome, Source, Transfer
+from provd.wire.tftp_transfer import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +82,10 @@ class Sessions:
     def on_packet(self, session: Session, packet: bytes) -> None:
         """Hand a client's packet to its transfer."""
         try:
-            self._after(session, session.transfer.on_packet(packet, time.monotonic()))
+            session.heard = now = time.monotonic()
+            self._after(session, session.transfer.on_packet(packet, now))
         except Exception:
-            log.exception("a TFTP transfer failed: address=%s path=%r", session.address, session.path)
+            log.exception("a TFTP transfer failed: address=%s path=%r", session.address, session.request.name)
             self.end(session, "failed")
 
     def end(self, session: Session, how: str) -> None:
@@ -101,7 +100,7 @@ class Sessions:
         self._counters["complete" if session.transfer.outcome is Outcome.COMPLETE else "incomplete"] += 1
         log.debug(
             "TFTP transfer ended: address=%s path=%r how=%s seconds=%.3f packets=%d",
-            session.address, session.path, how, time.monotonic() - session.started, session.packets_sent,
+            session.address, session.request.name, how, time.monotonic() - session.started, session.packets_sent,
         )  # fmt: skip
 
     def _make_room(self) -> bool:
@@ -119,7 +118,11 @@ class Sessions:
                 session.endpoint = SharedPort(listener, session.peer, asked)
             else:
                 session.endpoint = OwnPort(
-                    asked, session.peer, self._port_range, lambda packet: self.on_packet(session, packet)
+                    asked,
+                    session.peer,
+                    self._port_range,
+                    lambda packet: self.on_packet(session, packet),
+                    lambda: self._end_gone(session),
                 )
         except OSError as error:
             if self._complaint.due():
@@ -136,7 +139,11 @@ class Sessions:
         if outcome is not None:
             self.end(session, outcome.name.lower())
         elif not reached:
-            self.end(session, "complete" if session.transfer.sent_everything else "client gone")
+            self._end_gone(session)
+
+    def _end_gone(self, session: Session) -> None:
+        """End a transfer whose client does not listen any more: after the last block that is no failure."""
+        self.end(session, "complete" if session.transfer.sent_everything else "client gone")
 
     def _sweep(self) -> None:
         now = time.monotonic()
@@ -144,12 +151,5 @@ class Sessions:
             try:
                 self._after(session, session.transfer.on_deadline(now))
             except Exception:
-                log.exception("a TFTP transfer failed: address=%s path=%r", session.address, session.path)
+                log.exception("a TFTP transfer failed: address=%s path=%r", session.address, session.request.name)
                 self.end(session, "failed")
-
-
-def new_session(
-    peer: SocketAddress, address: str, path: str, source: Source, file: OpenFile | None, options: Negotiated
-) -> Session:
-    """A session that has not begun."""
-    return Session(peer, address, path, Transfer(source, options), file, time.monotonic())

@@ -73,21 +73,27 @@ def parse_request(datagram: bytes) -> Request | None:
     if len(datagram) < 2 or datagram[0] != 0 or datagram[1] not in (Opcode.RRQ, Opcode.WRQ):
         return None
     try:
-        packet = _factory.parse(_without_empty_options(datagram))
+        packet = _factory.parse(_with_readable_options(datagram))
         options = {name.lower(): value for name, value in packet.options.items()}
         return Request(datagram[1] == Opcode.WRQ, packet.filename, packet.mode, options)
     except (TftpException, ValueError, struct.error) as error:  # UnicodeError is a ValueError
         raise MalformedPacketError(str(error)) from error
 
 
-def _without_empty_options(datagram: bytes) -> bytes:
-    """The request without options of no value and without padding, neither of which tftpy can read."""
-    *texts, rest = datagram[2:].split(b"\0")
+def _with_readable_options(datagram: bytes) -> bytes:
+    """The request with those options only that tftpy can read: a name and a value, both of printable ASCII.
+
+    Old clients fill a packet of fixed length up with zeros or with whatever was there, and an option that a server
+    does not understand is to be ignored (RFC 2347).
+    """
+    *texts, _unfinished = datagram[2:].split(b"\0")
     options = texts[2:]
-    if rest or b"" not in options or (len(options) % 2 and options[-1]):
-        return datagram
-    pairs = [pair for pair in zip(options[::2], options[1::2], strict=False) if all(pair)]
+    pairs = [pair for pair in zip(options[::2], options[1::2], strict=False) if all(map(_is_printable, pair))]
     return datagram[:2] + b"\0".join([*texts[:2], *(text for pair in pairs for text in pair), b""])
+
+
+def _is_printable(text: bytes) -> bool:
+    return bool(text) and all(0x20 <= byte < 0x7F for byte in text)
 
 
 def encode_error(code: ErrorCode, message: str) -> bytes:

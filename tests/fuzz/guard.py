@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import select
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -85,22 +84,24 @@ class Guard:
         (tftpboot / "link-outside").symlink_to(outside / "x")
         (tftpboot / "folder-outside").symlink_to("/etc")
         self._memory_mb = 0.0
-        self._former: list[TftpPhone] = []
+        self._clients: dict[int, TftpPhone] = {}
 
     def tftp_exchange(self, packets: Sequence[tuple[int, bool, bytes]]) -> None:
         """Send packets from several clients, and see that the server is well after it.
 
         A packet comes with its client's number, and whether it goes to the transfer that answered last, if one did.
+        A client listens to the end, because the answer to a phone that is new takes longer than the next exchanges.
         """
-        clients = {number: TftpPhone(self.server.tftp_port) for number, _, _ in packets}
         for number, to_transfer, packet in packets:
-            client = clients[number]
+            if number not in self._clients:
+                self._clients[number] = TftpPhone(self.server.tftp_port)
+            client = self._clients[number]
             if to_transfer:
-                self._read(list(clients.values()), 0.01)
+                self._read(0.01)
             receiver = client.transfers[-1] if to_transfer and client.transfers else client.server
             client.send(packet[:65_000], receiver)
         self.assert_good_tftp()
-        self._await_quiet(list(clients.values()))
+        self._await_quiet()
 
     def http_exchange(self, pieces: Sequence[bytes], ending: str = "end") -> bytes:
         """Send pieces on a connection, and see that the server is well after it; returns what was answered."""
@@ -135,36 +136,34 @@ class Guard:
 
     def assert_unharmed(self) -> None:
         """Nothing is left of what was done, and nothing of it was written where it should not."""
-        self._await_quiet([])
+        self._await_quiet()
         self.server.assert_free_resources()
         self.server.assert_no_errors()
         lines = self.server.security_lines()
         assert [line for line in lines if not _SECURITY_LINE.fullmatch(line)] == []
         assert not self._memory_mb or self._memory() - self._memory_mb < MAX_GROWTH_MB
+        for client in self._clients.values():
+            client.socket.close()
 
     def _memory(self) -> float:
         status = Path("/proc", str(self.server.process.pid), "status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
-    def _read(self, clients: list[TftpPhone], seconds: float) -> None:
-        """Read what has come, and look for secrets in it."""
-        until = time.monotonic() + seconds
-        by_socket = {client.socket: client for client in clients}
-        while ready := select.select(list(by_socket), [], [], max(0.0, until - time.monotonic()))[0]:
+    def _read(self, seconds: float) -> None:
+        """Read what comes to the clients, waiting so long for the first packet, and look for secrets in it."""
+        by_socket = {client.socket: client for client in self._clients.values()}
+        while ready := select.select(list(by_socket), [], [], seconds)[0]:
+            seconds = 0
             for each in ready:
                 assert_no_secret(by_socket[each].receive(0) or b"")
 
-    def _await_quiet(self, clients: list[TftpPhone]) -> None:
-        """Abort all transfers; the clients listen until the next exchange ends, for some answers take longer."""
-        wait_until(lambda: self._is_quiet([*self._former, *clients]), 60, "the end of all transfers")
-        for client in self._former:
-            client.socket.close()
-        self._former = clients
+    def _await_quiet(self) -> None:
+        wait_until(self._is_quiet, 60, "the end of all transfers")
 
-    def _is_quiet(self, clients: list[TftpPhone]) -> bool:
+    def _is_quiet(self) -> bool:
         """Abort the transfers that have answered; tell whether none is left."""
-        self._read(clients, 0)
-        for client in clients:
+        self._read(0)
+        for client in self._clients.values():
             for transfer in client.transfers:
                 client.send(TFTP_ABORT, transfer)
             client.transfers.clear()

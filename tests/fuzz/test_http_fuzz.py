@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.fuzz.guard import Guard, bounded, corpus, mutated
 
 ENTRIES = corpus("http")
-STATUSES = {b"200", b"206", b"304", b"400", b"403", b"404", b"405", b"414", b"416", b"431", b"505"}
+STATUSES = {b"200", b"206", b"304", b"400", b"403", b"404", b"405", b"412", b"414", b"416", b"431", b"505"}
 
 words = st.sampled_from(
     ["good", "", ".", "..", "%2e%2e", "%2f", "%5c", "%00", "%", "Aastra", "00085D0000AF.cfg", "tftpboot-evil", "x",
@@ -31,7 +31,7 @@ values = st.sampled_from(
 ) | st.text(max_size=30)  # fmt: skip
 names = st.sampled_from(
     ["Host", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Range", "If-Range", "If-None-Match",
-     "If-Modified-Since", "User-Agent", "X-Forwarded-For", "Expect", "Trailer", "TE"]
+     "If-Modified-Since", "If-Match", "User-Agent", "X-Forwarded-For", "Expect", "Trailer", "TE"]
 ) | st.text(max_size=10)  # fmt: skip
 requests = st.builds(
     lambda method, target, version, fields, end, body: (

@@ -48,20 +48,20 @@ def test_all_datagrams_of_the_corpus_at_once_are_harmless(guard: Guard) -> None:
 
 
 @given(packet=packets)
-@bounded(400)
+@bounded(500)
 def test_any_datagram_is_harmless(guard: Guard, packet: bytes) -> None:
     guard.tftp_exchange([(0, False, packet)])
 
 
 @given(packets=st.lists(in_transfer, min_size=1, max_size=6))
-@bounded(150)
+@bounded(250)
 def test_anything_sent_to_a_transfer_is_harmless(guard: Guard, packets: list[bytes]) -> None:
     request = tftp_request("good", blksize=100, windowsize=3)
     guard.tftp_exchange([(0, False, request), *((0, True, packet) for packet in packets)])
 
 
 @given(sequence=st.lists(steps, min_size=2, max_size=8))
-@bounded(150)
+@bounded(250)
 def test_any_sequence_of_datagrams_of_several_clients_is_harmless(
     guard: Guard, sequence: list[tuple[int, bool, bytes]]
 ) -> None:

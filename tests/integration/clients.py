@@ -259,3 +259,11 @@ def http_raw(port: int, content: bytes, **options: object) -> bytes:
         except OSError:
             pass  # the server has had enough
         return phone.rest()
+
+
+def assert_same(received: bytes, expected: bytes, what: str = "content") -> None:
+    """Compare contents that are too large to be shown."""
+    if received != expected:
+        length = min(len(received), len(expected))
+        first = next((index for index in range(length) if received[index] != expected[index]), length)
+        raise AssertionError(f"{what}: {len(received)} bytes, not {len(expected)}; they differ from byte {first} on")

@@ -29,7 +29,7 @@ class Weather:
     reordering: float = 0.0
     latency_s: float = 0.0
     late_requests: bool = False
-    """Doubles of requests come late too, when the transfer has begun; otherwise they come at once."""
+    """Requests are doubled too, and the second comes when the transfer has begun."""
 
     @property
     def detour_s(self) -> float:
@@ -131,10 +131,8 @@ class Relay:
             return
         self._lost_in_a_row[side] = 0
         self._send_in(weather.latency_s + weather.detour_s * reordered, out, packet, receiver)
-        if doubled:
-            later_s = self._random.choice((0.001, weather.detour_s))
-            if is_request:
-                later_s = weather.detour_s if weather.late_requests else 0.0
+        if doubled and (not is_request or weather.late_requests):
+            later_s = weather.detour_s if is_request else self._random.choice((0.001, weather.detour_s))
             self._send_in(weather.latency_s + later_s, out, packet, receiver)
 
     def _send_in(self, delay_s: float, out: socket.socket, packet: bytes, receiver: tuple) -> None:

@@ -32,13 +32,17 @@ def phonestorm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def boot_lines(count: int) -> str:
-    """Phones as phonestorm reads them: each fetches its own file, in which its MAC address must stand, and another."""
+    """Phones as phonestorm reads them: each fetches its own file, in which its MAC address must stand, and another.
+
+    By TFTP that is its own again: a file that all phones share is known by the phone's address alone, and an attacker
+    who asks for a phone's own file takes that.
+    """
     lines = []
     for number in range(count):
         mac = f"00:08:5d:00:00:{number:02x}"
         own = config_name(mac)
-        paths = f"Aastra/{own}|Aastra/aastra.cfg"
-        lines.append(f"127.0.5.{number + 1}\t{('http', 'tftp')[number % 2]}\t{paths}\t{user_agent(mac)}\t{own[:12]}\n")
+        protocol, second = (("http", "Aastra/aastra.cfg"), ("tftp", own))[number % 2]
+        lines.append(f"127.0.5.{number + 1}\t{protocol}\tAastra/{own}|{second}\t{user_agent(mac)}\t{own[:12]}\n")
     return "".join(lines)
 
 

@@ -180,7 +180,28 @@ def test_a_file_that_the_phone_has_already_is_not_sent_again(
         assert phone.get("/a.cfg").body == b"a"
 
 
-@pytest.mark.xfail(strict=True, reason="a date without a zone is taken for local time")
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        (lambda etag: f"If-Match: {etag}", 200),
+        (lambda etag: f'If-Match: "other", {etag}', 200),
+        (lambda etag: "If-Match: *", 200),
+        (lambda etag: 'If-Match: "other"', 412),
+        (lambda etag: f"If-Match: W/{etag}", 412),
+        (lambda etag: f"If-Unmodified-Since: {MODIFIED}", 200),
+        (lambda etag: f"If-Unmodified-Since: {formatdate(MODIFIED_S - 1, usegmt=True)}", 412),
+        (lambda etag: "If-Unmodified-Since: rubbish", 200),
+    ],
+)
+def test_a_file_that_the_phone_does_not_expect_is_not_sent(
+    server: RunningServer, condition: Callable[[str], str], status: int
+) -> None:
+    with HttpPhone(server.http_port) as phone:
+        answer = phone.get("/file", condition(phone.get("/file").headers["etag"]))
+        assert (answer.status, answer.body) == (status, CONTENT if status == 200 else b"")
+        assert phone.get("/a.cfg").body == b"a"
+
+
 @pytest.mark.parametrize(("zone", "moment_s", "status"), [("EST5", MODIFIED_S - 3600, 200), ("JST-9", MODIFIED_S, 304)])
 def test_dates_in_the_form_of_asctime_are_universal_time(
     start_server: Callable[..., RunningServer], zone: str, moment_s: int, status: int

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.clients import (
     TftpPhone,
+    assert_same,
     boot,
     tftp_ack,
     tftp_atftp,
@@ -120,7 +121,7 @@ def test_every_client_gets_files_of_every_size(
         target = tmp_path / str(size)
         target.touch()  # some clients make no file of no bytes
         fetch(calm_server.tftp_port, f"size{size}", target, blksize)
-        assert target.read_bytes() == files[f"size{size}"], f"size {size}"
+        assert_same(target.read_bytes(), files[f"size{size}"], f"size {size}")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_the_number_of_a_block_rolls_over_in_large_files(
 ) -> None:
     target = tmp_path / "target"
     CLIENTS[client][0](calm_server.tftp_port, name, target, blksize)
-    assert target.read_bytes() == files[name]
+    assert_same(target.read_bytes(), files[name])
 
 
 def test_netascii_reaches_the_client_as_text_of_its_own_system(

@@ -143,7 +143,6 @@ def test_a_long_file_with_windows_over_a_bad_network_costs_little_more_than_its_
     assert sum(relay.blocks.values()) <= 2 * len(relay.blocks)
 
 
-@pytest.mark.xfail(strict=True, reason="a doubled request that comes late ends the transfer that runs for it")
 @pytest.mark.usefixtures("known_phone")
 def test_a_request_that_comes_again_when_the_transfer_has_begun_does_no_harm(calm_server: RunningServer) -> None:
     """RFC 1350 section 4: of two transfers for a doubled request, the first need not end."""

@@ -95,6 +95,7 @@ def test_transfers_take_their_ports_from_the_range(start_server: StartServer, tm
         phones = [stack.enter_context(TftpPhone(server.tftp_port)) for _ in range(25)]
         for phone in phones:
             phone.ask("file")
+        wait_until(lambda: tftp_status(server)["transfers"] + tftp_status(server).get("dropped", 0) == 25)
         served = [phone for phone in phones if phone.receive(QUIET_S) == FIRST_PACKET]
         ports = [phone.transfers[0][1] for phone in served]
         assert set(ports) <= set(range(low, low + 20))
@@ -109,6 +110,9 @@ def test_in_single_port_mode_everything_comes_from_the_door(start_server: StartS
     assert all_clients(server, tmp_path) == [CONTENT] * 10
     for address in ("127.0.0.1", "127.0.0.7"):
         with TftpPhone(server.tftp_port, "127.0.0.2", address) as phone:
+            agreed = tftp_options(phone.answer("file", windowsize=8, blksize=65464))
+            assert agreed == {"windowsize": 1, "blksize": 1428}, "acknowledgements can be forged blindly here"
+            phone.send(b"\0\5\0\0no\0")
             assert phone.fetch("file", windowsize=8, blksize=1428) == CONTENT
             assert phone.transfers == [(address, server.tftp_port)]
 
