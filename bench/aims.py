@@ -1,0 +1,96 @@
+"""What the house wants to reach, and whether it was reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from field import Row
+
+MAX_CPU_S_PER_1000 = {"http": 0.25, "tftp": 0.30}
+MIN_SHARE_OF_PEER = {"http": 0.5, "tftp": 0.6}
+MAX_GROWTH = 1.1
+MAX_RSS_MB = 400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A measured value beside its limit."""
+
+    name: str
+    value: float
+    limit: float
+    is_least: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """The value is on the right side of the limit."""
+        return self.value >= self.limit if self.is_least else self.value <= self.limit
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """The aim as a line of a table."""
+        limit = f"{'>=' if self.is_least else '<='} {self.limit:g}"
+        return self.name, f"{self.value:.3g}", limit, "ok" if self.reached else "missed"
+
+
+def aims(rows: Sequence[Row], largest_rss_mb: float) -> list[Aim]:
+    """All aims that the rows tell something about; where there are several stores, the worst one counts."""
+    return [*_costs(rows), *_shares(rows), *_losses(rows), *_growth(rows), _memory(rows, largest_rss_mb)]
+
+
+def mean_cost(rows: Sequence[Row], protocol: str, devices: int) -> float:
+    """CPU seconds per 1,000 known phones with a store of this size, over all numbers of phones at once."""
+    return mean(
+        row.result.cpu_s_per_1000
+        for row in rows
+        if (row.scenario, row.protocol, row.devices) == ("known", protocol, devices)
+    )
+
+
+def _costs(rows: Sequence[Row]) -> Iterator[Aim]:
+    for protocol, limit in MAX_CPU_S_PER_1000.items():
+        for at_once, group in _known(rows, protocol).items():
+            worst = max(row.result.cpu_s_per_1000 for row in group if row.devices)
+            yield Aim(f"{protocol.upper()}, {at_once:,} at once: CPU s per 1,000 known phones", worst, limit)
+
+
+def _shares(rows: Sequence[Row]) -> Iterator[Aim]:
+    for protocol, limit in MIN_SHARE_OF_PEER.items():
+        for at_once, group in _known(rows, protocol).items():
+            ours = min(row.result.per_s for row in group if row.devices)
+            for peer in (row for row in group if not row.devices):
+                name = f"{protocol.upper()}, {at_once:,} at once: rate beside {peer.server}'s"
+                yield Aim(name, ours / peer.result.per_s, limit, is_least=True)
+
+
+def _losses(rows: Sequence[Row]) -> Iterator[Aim]:
+    for row in rows:
+        if row.scenario == "burst" and row.devices:
+            lost = row.result.failed + row.result.kernel_losses
+            way = f", each {row.way}" if row.way else ""
+            yield Aim(f"{row.protocol.upper()}, burst of {row.at_once:,}{way}: lost requests", lost, 0)
+
+
+def _growth(rows: Sequence[Row]) -> Iterator[Aim]:
+    for protocol in MAX_CPU_S_PER_1000:
+        sizes = sorted({row.devices for group in _known(rows, protocol).values() for row in group if row.devices})
+        if len(sizes) > 1:
+            name = f"{protocol.upper()}: CPU with {sizes[-1]:,} devices beside {sizes[0]:,}"
+            ratio = mean_cost(rows, protocol, sizes[-1]) / mean_cost(rows, protocol, sizes[0])
+            yield Aim(name, ratio, MAX_GROWTH)
+
+
+def _memory(rows: Sequence[Row], largest_rss_mb: float) -> Aim:
+    most = max(row.devices for row in rows)
+    used = [row.result.rss_mb for row in rows if row.devices == most]
+    return Aim(f"RSS MiB at most with {most:,} devices", max([largest_rss_mb, *used]), MAX_RSS_MB)
+
+
+def _known(rows: Sequence[Row], protocol: str) -> dict[int, list[Row]]:
+    """The rows of known phones by how many there were at once."""
+    groups: dict[int, list[Row]] = {}
+    for row in rows:
+        if row.scenario == "known" and row.protocol == protocol:
+            groups.setdefault(row.at_once, []).append(row)
+    return groups

@@ -1,0 +1,87 @@
+"""The rows of each scenario as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from aims import mean_cost
+from field import PROTOCOLS, Row
+from servers import Server
+from table import table
+
+
+def known_table(rows: Sequence[Row]) -> str:
+    """Rate, waiting time and cost of known phones."""
+    header = ("", "at once", "server", "requests/s", "p50 ms", "p99 ms", "failed", "again", "CPU s/1,000", "RSS MiB")
+    lines = []
+    for row in rows:
+        result = row.result
+        mark = " (*)" if result.client_was_limit else ""
+        lines.append(
+            (row.protocol.upper(), row.at_once, row.server + mark, result.per_s, result.p50_ms, result.p99_ms,
+             result.failed, result.retransmits, result.cpu_s_per_1000, result.rss_mb)
+        )  # fmt: skip
+    return table(header, lines)
+
+
+def burst_table(rows: Sequence[Row]) -> str:
+    """What was lost when all came at the same moment."""
+    header = ("", "at once", "each phone", "server", "failed", "again", "dropped by the kernel", "p50 ms", "last ms")
+    return table(
+        header,
+        [
+            (row.protocol.upper(), row.at_once, row.way, row.server, row.result.failed, row.result.retransmits,
+             row.result.kernel_losses,
+             row.result.p50_ms, row.result.max_ms)
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def new_table(rows: Sequence[Row]) -> str:
+    """What a phone costs that nobody knows."""
+    header = ("", "new at once", "beside known", "failed", "again", "CPU ms a phone", "p50 s", "last s", "RSS MiB")
+    return table(
+        header,
+        [
+            (row.protocol.upper(), row.at_once, row.devices, row.result.failed, row.result.retransmits,
+             row.result.cpu_s_per_1000, row.result.p50_ms / 1000, row.result.max_ms / 1000, row.result.rss_mb)
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def firmware_table(rows: Sequence[Row]) -> str:
+    """How fast large files go."""
+    header = ("", "way", "server", "MiB/s", "CPU s a GiB", "failed", "again", "p99 ms")
+    return table(
+        header,
+        [
+            (row.protocol.upper(), row.way, row.server, row.result.mib_per_s, row.result.cpu_s_per_gib,
+             row.result.failed, row.result.retransmits, row.result.p99_ms)
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def growth_table(rows: Sequence[Row], provds: Sequence[Server]) -> str:
+    """What the size of the store changes, over all numbers of phones at once."""
+    header = ("devices", "start s", "RSS MiB after the start", "HTTP CPU s/1,000", "TFTP CPU s/1,000")
+    lines = []
+    for server in provds:
+        costs = [mean_cost(rows, protocol, server.devices) for protocol in PROTOCOLS]
+        lines.append((server.devices, server.start_s, server.idle_rss_mb, *costs))
+    return table(header, lines)
+
+
+def remarks(rows: Sequence[Row]) -> str:
+    """What to know of the figures: how quiet the machine was, who was the limit, why phones failed."""
+    shares = [run.foreign_share for row in rows for run in row.runs]
+    text = f"Other programs used {median(shares):.1%} of a core while this was measured, {max(shares):.1%} at most."
+    if any(row.result.client_was_limit for row in rows if row.scenario == "known"):
+        text += "\n(*) phonestorm was the limit: the server can do more."
+    for row in rows:
+        for cause, count in row.result.failures.items():
+            text += f"\n{row.scenario} {row.protocol.upper()}, {row.server}: {count} failed with {cause}"
+    return text
