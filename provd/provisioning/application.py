@@ -124,8 +124,8 @@ class Application:
             self.recheck.add(devices.find("plugin", plugin_id))
 
     def _check_files(self, device_id: str) -> str | None:
-        with self._locks.hold(of_device(device_id)):
-            return self.configurer.configure_held(device_id) if self.recheck.take(device_id) else None
+        with self._locks.hold(of_device(device_id)), self.recheck.turn(device_id) as is_waiting:
+            return self.configurer.configure_held(device_id) if is_waiting else None
 
     def _forget_recheck(self) -> None:
         if _RECHECK in self.store.collection(PARAMETERS):

@@ -109,8 +109,9 @@ class PhoneDesk:
         if device_id is None:
             return Problem.UNAVAILABLE
         with self._parts.locks.hold(of_device(device_id)):  # whoever is making its files is waited for
-            if self._parts.recheck.take(device_id):
-                self._parts.configurer.configure_held(device_id)
+            with self._parts.recheck.turn(device_id) as is_unchecked:
+                if is_unchecked:
+                    self._parts.configurer.configure_held(device_id)
             return self._devices.get(device_id) or Problem.UNAVAILABLE
 
     def _settle(self, device_id: str | None, request: PhoneRequest, identity: Identity) -> Device | Problem:
@@ -138,9 +139,9 @@ class PhoneDesk:
                 self._commit(old, new, config, stored.revision if stored else 0)
             if is_new:
                 self._announce(request, new)
-            is_unchecked = self._parts.recheck.take(device_id)
-            if is_new or is_unchecked or needs_rendering(old, new):
-                self._parts.configurer.configure_held(device_id)
+            with self._parts.recheck.turn(device_id) as is_unchecked:
+                if is_new or is_unchecked or needs_rendering(old, new):
+                    self._parts.configurer.configure_held(device_id)
             return self._devices.get(device_id) or new
 
     def _commit(self, old: Device, new: Device, config: Config | None, revision: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import gevent
 
@@ -16,38 +17,45 @@ _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 class Recheck:
     """Makes the files of devices anew in the background; a phone that asks before its turn comes is taken first.
 
-    `configure` takes one device out of the queue, makes its files and returns why that failed, or None; it puts back
-    what it could not finish. `on_empty` is called when nothing waits any more.
+    `configure` makes the files of one device in its turn and returns why that failed, or None; it puts back what it
+    could not finish. `on_empty` is called when nothing waits any more.
     """
 
     def __init__(self, configure: Callable[[str], str | None], on_empty: Callable[[], None]) -> None:
         self._configure = configure
         self._on_empty = on_empty
-        self._waiting: dict[str, None] = {}
+        self._waiting: dict[str, object] = {}  # another object each time that a device is put in
         self._worker: gevent.Greenlet[[], None] | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def is_waiting(self, device_id: str) -> bool:
-        """The device's files have not been looked at yet."""
+        """The device's files have not been looked at yet, or are being made."""
         return device_id in self._waiting
 
     def add(self, device_ids: Iterable[str]) -> None:
         """Put devices into the queue, and begin to work on it."""
-        self._waiting.update(dict.fromkeys(device_ids))
+        for device_id in device_ids:
+            self._waiting.pop(device_id, None)
+            self._waiting[device_id] = object()
         if self._waiting and not self._worker:
             self._worker = gevent.spawn(self._work)
 
-    def take(self, device_id: str) -> bool:
-        """Take a device out of the queue; True if it was there, and then the caller configures it.
+    @contextmanager
+    def turn(self, device_id: str) -> Iterator[bool]:
+        """The turn of a device: True if it waits, and then the caller makes its files before it leaves the queue.
 
-        Whoever does that holds the device's lock, so that a device that does not wait has its files made.
+        Whoever does that holds the device's lock. A device that was put in again meanwhile stays, as does one whose
+        turn ended with an exception.
         """
-        return self._waiting.pop(device_id, self) is None
+        ticket = self._waiting.get(device_id)
+        yield ticket is not None
+        if ticket is not None and self._waiting.get(device_id) is ticket:
+            del self._waiting[device_id]
 
     def stop(self) -> None:
-        """Stop; what has not been looked at stays in the queue."""
+        """Stop; what is not finished stays in the queue."""
         if self._worker is not None:
             self._worker.kill()
             self._worker = None
@@ -69,5 +77,5 @@ class Recheck:
             return self._configure(device_id) is None
         except Exception:
             log.exception("files not checked: device=%s", device_id)
-            self.take(device_id)
+            self._waiting.pop(device_id, None)
             return False

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 import gevent
 import pytest
+from gevent.event import Event
 
+from provd.provisioning.recheck import Recheck
 from provd.store.schema import PARAMETERS
 from provd.store.sqlite import SqliteBackend
 
@@ -219,3 +222,53 @@ def test_stopping_in_the_middle_leaves_the_store_usable(house: House) -> None:
     house.app.end()
     house.app.configs.add(own_config("c"))
     assert "c" in house.configs
+
+
+# --- the queue
+
+
+@pytest.fixture
+def queue() -> Iterator[Recheck]:
+    """A queue whose worker never gets its first device done."""
+    queue = Recheck(lambda _device_id: str(Event().wait()), lambda: None)
+    yield queue
+    queue.stop()
+
+
+def test_a_device_waits_until_its_files_are_made(queue: Recheck) -> None:
+    queue.add(["a", "b"])
+    with queue.turn("b") as is_waiting:
+        assert is_waiting
+        assert queue.is_waiting("b")
+    assert not queue.is_waiting("b")
+    with queue.turn("b") as is_waiting:
+        assert not is_waiting
+    assert len(queue) == 1
+
+
+def test_a_device_that_is_put_in_again_in_its_turn_has_another_one(queue: Recheck) -> None:
+    queue.add(["a"])
+    with queue.turn("a"):
+        queue.add(["a"])
+    assert queue.is_waiting("a")
+
+
+def test_a_device_whose_turn_was_broken_off_stays_in_the_queue(queue: Recheck) -> None:
+    queue.add(["a"])
+    with pytest.raises(OSError, match="disk"), queue.turn("a"):
+        raise OSError("disk")
+    assert queue.is_waiting("a")
+
+
+def test_a_stop_in_the_middle_of_a_turn_leaves_the_device_in_the_queue() -> None:
+    def configure(device_id: str) -> str | None:
+        with queue.turn(device_id):
+            begun.set()
+            Event().wait()
+        return None
+
+    begun, queue = Event(), Recheck(configure, lambda: None)
+    queue.add(["a"])
+    assert begun.wait(5)
+    queue.stop()
+    assert queue.is_waiting("a")
