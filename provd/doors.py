@@ -11,13 +11,14 @@ from typing import Any
 from provd.errors import SettingsError
 from provd.model.address import url_host
 from provd.serving.http import BACKLOG
-from provd.serving.udp import adopt_socket, open_udp_socket
+from provd.serving.plain import PlainSocket, adopt_socket
+from provd.serving.udp import open_udp_socket
 from provd.settings import Settings
 
 
 @dataclass(slots=True)
 class DoorSockets:
-    """The sockets of each door: plain ones for TFTP, gevent's (by monkey patching) for the others."""
+    """The sockets of each door: plain ones for the phones' doors, gevent's (by monkey patching) for the admin door."""
 
     tftp: list[socket.socket] = field(default_factory=list)
     http: list[socket.socket] = field(default_factory=list)
@@ -44,7 +45,8 @@ def open_door_sockets(settings: Settings, inherited: Sequence[tuple[str, int]]) 
         if not doors.http:
             doors.http.append(_opened("http", settings["general.bind"], settings["http.port"]))
         if not doors.admin:
-            doors.admin.append(_opened("admin", settings["admin.address"], settings["admin.port"]))
+            plain = _opened("admin", settings["admin.address"], settings["admin.port"])
+            doors.admin.append(socket.socket(fileno=plain.detach()))
     except SettingsError:
         doors.close()
         raise
@@ -67,8 +69,10 @@ def _adopt(doors: DoorSockets, name: str, descriptor: int, settings: Settings) -
     door = name if name in ("tftp", "http", "admin") else _door_of(kind, port, settings)
     if door == "tftp" and kind == socket.SOCK_DGRAM and port is not None:
         doors.tftp.append(plain)
-    elif kind == socket.SOCK_STREAM and (door == "admin" or (door == "http" and port is not None)):
-        getattr(doors, door).append(socket.socket(fileno=plain.detach()))
+    elif door == "http" and kind == socket.SOCK_STREAM and port is not None:
+        doors.http.append(plain)
+    elif door == "admin" and kind == socket.SOCK_STREAM:
+        doors.admin.append(socket.socket(fileno=plain.detach()))
     else:
         plain.close()
         shown = describe_address(address)
@@ -95,7 +99,7 @@ def _opened(door: str, address: str, port: int) -> socket.socket:
 
 
 def _open_tcp_socket(address: str, port: int) -> socket.socket:
-    """A listening socket; the empty address means all, IPv6 and IPv4 where there is IPv6."""
+    """A plain listening socket; the empty address means all, IPv6 and IPv4 where there is IPv6."""
     if not address:
         try:
             return _listening(socket.AF_INET6, "::", port)
@@ -107,7 +111,7 @@ def _open_tcp_socket(address: str, port: int) -> socket.socket:
 
 
 def _listening(family: int, address: str, port: int) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener: socket.socket = PlainSocket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

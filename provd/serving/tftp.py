@@ -20,7 +20,8 @@ from provd.model.address import normalize_address
 from provd.model.request import TftpRequest
 from provd.plugins.files import OpenFile, Problem
 from provd.serving.desk import Desk, Reply
-from provd.serving.tftp_session import READ, Session
+from provd.serving.plain import READ
+from provd.serving.tftp_session import Session
 from provd.serving.tftp_sessions import Sessions
 from provd.serving.udp import Datagram, SocketAddress, prepare_listener, receive, send_from_asked
 from provd.wire.netascii import to_netascii

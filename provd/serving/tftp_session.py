@@ -12,6 +12,7 @@ from typing import Protocol
 import gevent
 
 from provd.plugins.files import OpenFile
+from provd.serving.plain import READ
 from provd.serving.udp import (
     MAX_DATAGRAM_BYTES,
     Ancillary,
@@ -24,7 +25,6 @@ from provd.wire.tftp_transfer import Transfer
 
 log = logging.getLogger(__name__)
 
-READ = 1  # libev's EV_READ
 GIVEN_UP_AFTER_S = 3.0
 
 

@@ -8,12 +8,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from gevent.monkey import get_original
-
 from provd.model.address import is_ipv6, normalize_address
-
-# The doors wait on the hub's watchers themselves, so they need the standard socket, not gevent's.
-PlainSocket = get_original("socket", "socket")
+from provd.serving.plain import PlainSocket
 
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 """Room for a boot storm: the kernel's default of 208 KiB holds about 200 requests."""
@@ -39,12 +35,6 @@ class Datagram:
     content: bytes
     peer: SocketAddress
     asked: Ancillary | None
-
-
-def adopt_socket(descriptor: int) -> socket.socket:
-    """A plain socket for an inherited descriptor."""
-    plain: socket.socket = PlainSocket(fileno=descriptor)
-    return plain
 
 
 def open_udp_socket(address: str, port: int) -> socket.socket:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from provd.serving.plain import adopt_socket
 from provd.serving.udp import (
     MAX_DATAGRAM_BYTES,
     RECEIVE_BUFFER_BYTES,
-    adopt_socket,
     asked_address,
     open_transfer_socket,
     open_udp_socket,

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from provd.serving import udp
-from provd.serving.udp import PlainSocket, open_transfer_socket, open_udp_socket, prepare_listener, send_from_asked
+from provd.serving.plain import PlainSocket
+from provd.serving.udp import open_transfer_socket, open_udp_socket, prepare_listener, send_from_asked
 
 from .askers import WAIT_S, asked, asker_of, listener_on, needs_ipv6, received
 

@@ -1,0 +1,373 @@
+"""One HTTP connection: requests in, files out, until one of the two sides has enough.
+
+All of it happens in callbacks of the hub, so that a known phone costs no greenlet. Only a request for which something
+has to be stored gets one, because it waits for the store.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import gevent
+
+from provd.model.request import HttpRequest
+from provd.plugins.files import OpenFile, Problem
+from provd.serving.desk import Desk
+from provd.serving.http_parser import READ_METHODS, Head, HttpError, RequestParser
+from provd.serving.http_response import Answer, file_answer, head_bytes, text_answer
+from provd.serving.http_target import client_address, split_target
+from provd.serving.plain import READ, WRITE
+
+log = logging.getLogger(__name__)
+
+_READ_BYTES = 4096
+_MAX_IN_MEMORY_BYTES = 64 * 1024
+_SENDFILE_BYTES = 256 * 1024
+_SENT_BEFORE_OTHERS = 1024 * 1024
+_SLOWEST_BYTES_PER_S = 1024
+_SEND_TIMEOUT_S = 30.0
+_STORE_TIMEOUT_S = 60.0
+_LINGER_SECONDS = 1.0
+_LINGER_BYTES = 64 * 1024
+
+_PROBLEMS = {
+    Problem.NOT_FOUND: (404, "No such file for this phone."),
+    Problem.NO_PLUGIN: (404, "No plugin serves this phone."),
+    Problem.DIRECTORY: (403, "This is a directory."),
+    Problem.BAD_NAME: (400, "This is no file name."),
+    Problem.NAME_TOO_LONG: (414, "The file name is too long."),
+    Problem.UNAVAILABLE: (503, "The server cannot answer now, try again."),
+}
+
+
+class Keeper(Protocol):
+    """The door, as a connection sees it."""
+
+    @property
+    def draining(self) -> bool:
+        """The server is stopping: no further request is read."""
+
+    @property
+    def desk(self) -> Desk:
+        """Who answers requests."""
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What happened how often."""
+
+    @property
+    def idle_timeout_s(self) -> float:
+        """How long a connection may wait for its next request."""
+
+    @property
+    def trusted_proxies(self) -> int:
+        """How many proxies stand between the phones and this server."""
+
+    def busy(self, connection: Connection) -> None:
+        """A request is being answered: the connection does not give way to others."""
+
+    def waits(self, connection: Connection) -> None:
+        """The next request is awaited: the connection may give way to others."""
+
+    def ended(self, connection: Connection) -> None:
+        """The connection is closed."""
+
+
+class Connection:
+    """Answers the requests of one client, one after the other.
+
+    It reads, waits for the store, or writes, never two of these at a time: a client that sends requests without
+    taking the answers is not read any further. The door closes it when its `deadline` has passed.
+    """
+
+    __slots__ = (
+        "_body", "_events", "_heads", "_is_closed", "_keep_alive", "_keeper", "_linger_bytes", "_out", "_parser",
+        "_socket", "_watcher", "address", "deadline",
+    )  # fmt: skip
+
+    def __init__(self, plain: socket.socket, address: str, keeper: Keeper, deadline: float) -> None:
+        self.address = address
+        self.deadline = deadline
+        self._socket = plain
+        self._keeper = keeper
+        self._parser = RequestParser()
+        self._heads: deque[Head] = deque()
+        self._out = b""
+        self._body: _Body | None = None
+        self._keep_alive = True
+        self._linger_bytes = 0
+        self._watcher: Any = None
+        self._events = 0
+        self._is_closed = False
+
+    def begin(self) -> None:
+        """Read what has come: with a busy server, a phone's request is there before its connection is accepted."""
+        self._guarded(self._read)
+
+    def close(self) -> None:
+        """End the connection, whatever it is doing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._watch(0)
+        self._drop_body()
+        self._socket.close()
+        self._keeper.ended(self)
+
+    # --- events
+
+    def _guarded(self, step: Callable[..., None], *args: Any) -> None:
+        """Whatever goes wrong ends this connection, and nothing else."""
+        try:
+            step(*args)
+        except OSError as error:
+            log.debug("HTTP connection lost: address=%s error=%s", self.address, error)
+            self.close()
+        except Exception:
+            log.exception("an HTTP connection failed: address=%s", self.address)
+            self.close()
+
+    def _watch(self, events: int) -> None:
+        """Wait for the client: until something can be read or written, or for nothing."""
+        if events == self._events:
+            return
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+        self._events = events
+        if events:
+            self._watcher = gevent.get_hub().loop.io(self._socket.fileno(), events)
+            self._watcher.start(self._guarded, self._read if events == READ else self._write)
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            self._watch(READ)
+            return
+        if not data:
+            self.close()
+        elif self._linger_bytes:
+            self._discard(len(data))
+        else:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._heads.extend(self._parser.feed(data))
+        except HttpError as error:
+            self._keeper.counters["malformed"] += 1
+            self._refuse(error)
+            return
+        if self._heads:
+            self._keeper.busy(self)
+            self._go_on()
+        else:
+            self._watch(READ)
+
+    def _write(self) -> None:
+        if self._flush():
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer the requests that have come, as far as that needs no waiting; then wait for the next one."""
+        while self._heads:
+            if not self._respond(self._heads.popleft()):
+                return
+        self._keeper.waits(self)
+        self._allow(self._keeper.idle_timeout_s)
+        self._watch(READ)
+
+    # --- requests; each method tells whether the answer has gone and the connection goes on at once
+
+    def _respond(self, head: Head) -> bool:
+        counters = self._keeper.counters
+        if head.method == "OPTIONS":
+            counters["probes" if head.target == b"*" else "refused"] += 1
+            return self._send_text(200, "", keep_alive=head.keep_alive, extra=(("Allow", "GET, HEAD"),))
+        if head.method not in READ_METHODS:
+            self._refuse(HttpError(405, "files can only be read"))
+            return False
+        counters["requests"] += 1
+        target = split_target(head.target)
+        if target is None:
+            return self._answer(head, Problem.BAD_NAME)
+        proxies = self._keeper.trusted_proxies
+        address = client_address(self.address, head.headers.get("x-forwarded-for"), proxies)
+        request = HttpRequest(address, target[0], target[1], head.headers)
+        reply = self._keeper.desk.quick(request)
+        if reply is not None:
+            return self._answer(head, reply)
+        self._allow(_STORE_TIMEOUT_S)
+        self._watch(0)
+        gevent.spawn(self._guarded, self._handle, head, request)
+        return False
+
+    def _handle(self, head: Head, request: HttpRequest) -> None:
+        """Answer a request for which something has to be stored; this runs in a greenlet."""
+        reply = self._keeper.desk.handle(request)
+        if not self._is_closed:
+            if self._answer(head, reply):
+                self._go_on()
+        elif isinstance(reply, OpenFile):
+            reply.close()
+
+    def _answer(self, head: Head, reply: OpenFile | Problem) -> bool:
+        if isinstance(reply, OpenFile):
+            return self._send_file(head, reply)
+        self._keeper.counters["refused"] += 1
+        status, text = _PROBLEMS[reply]
+        extra = (("Retry-After", "5"),) if status == 503 else ()
+        return self._send_text(status, text, keep_alive=head.keep_alive, extra=extra, with_body=head.method == "GET")
+
+    def _refuse(self, error: HttpError) -> None:
+        """Answer what is no request of a phone, and let the client read that before the connection ends.
+
+        Closing with unread input makes the kernel send a reset, which can overtake the answer.
+        """
+        text = f"{error.text[:1].upper()}{error.text[1:]}."
+        log.debug("HTTP request refused: address=%s status=%d reason=%s", self.address, error.status, error.text)
+        self._keeper.counters["refused"] += 1
+        extra = (("Allow", "GET, HEAD"),) if error.status == 405 else ()
+        self._heads.clear()
+        self._linger_bytes = _LINGER_BYTES
+        self._send_text(error.status, text, keep_alive=False, extra=extra)
+
+    # --- answers
+
+    def _send_text(
+        self,
+        status: int,
+        text: str,
+        *,
+        keep_alive: bool,
+        extra: tuple[tuple[str, str], ...] = (),
+        with_body: bool = True,
+    ) -> bool:
+        answer, body = text_answer(status, text, extra)
+        self._keep_alive = keep_alive and not self._keeper.draining
+        self._out = head_bytes(answer, connection="keep-alive" if self._keep_alive else "close")
+        if with_body:
+            self._out += body
+        self._allow(_SEND_TIMEOUT_S)
+        return self._flush()
+
+    def _send_file(self, head: Head, file: OpenFile) -> bool:
+        self._body = _Body(file)
+        answer = file_answer(file, head.headers, with_body=head.method == "GET")
+        self._keep_alive = head.keep_alive and not self._keeper.draining
+        self._out = head_bytes(answer, connection=_connection_field(head.version, self._keep_alive))
+        self._allow(_SEND_TIMEOUT_S + answer.length / _SLOWEST_BYTES_PER_S)
+        if answer.length > _MAX_IN_MEMORY_BYTES:
+            self._body.offset, self._body.end = answer.start, answer.start + answer.length
+        elif answer.length:
+            self._out += _content(file, answer)
+        return self._flush()
+
+    def _flush(self) -> bool:
+        """Send what the client takes now; if that is not all, the rest follows when it takes more."""
+        if self._out:
+            try:
+                self._out = self._out[self._socket.send(self._out) :]
+            except BlockingIOError:
+                pass
+        if self._out or (self._body is not None and not self._body.send(self._socket)):
+            self._watch(WRITE)
+            return False
+        if self._body is not None:
+            self._drop_body()
+            self._keeper.counters["complete"] += 1
+        if self._linger_bytes:
+            self._linger()
+        elif not self._keep_alive:
+            self.close()
+        else:
+            return True
+        return False
+
+    def _drop_body(self) -> None:
+        if self._body is not None:
+            self._body.file.close()
+            self._body = None
+
+    def _linger(self) -> None:
+        """The last answer has gone: read on for a moment, but only to throw it away."""
+        self._allow(_LINGER_SECONDS)
+        self._socket.shutdown(socket.SHUT_WR)
+        self._watch(READ)
+
+    def _discard(self, size: int) -> None:
+        self._linger_bytes -= size
+        if self._linger_bytes <= 0:
+            self.close()
+
+    def _allow(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+
+
+class _Body:
+    """The file of an answer, and which part of it has still to be sent from the kernel's cache."""
+
+    __slots__ = ("end", "file", "offset")
+
+    def __init__(self, file: OpenFile) -> None:
+        self.file = file
+        self.offset = self.end = 0
+
+    def send(self, plain: socket.socket) -> bool:
+        """Send what the client takes now, but no more than others may have to wait for; True if that was all.
+
+        Raises:
+            OSError: the client has gone, or the file became shorter.
+        """
+        pause = self.offset + _SENT_BEFORE_OTHERS
+        while self.offset < self.end:
+            if self.offset >= pause:
+                return False
+            try:
+                wanted = min(self.end - self.offset, _SENDFILE_BYTES)
+                sent = os.sendfile(plain.fileno(), self.file.descriptor, self.offset, wanted)
+            except BlockingIOError:
+                return False
+            if sent == 0:
+                raise OSError(errno.EIO, "the file became shorter while it was sent", self.file.path)
+            self.offset += sent
+        return True
+
+
+def turn_away(plain: socket.socket) -> None:
+    """Tell a client that there is no room for its connection, and close that."""
+    answer, body = text_answer(503, "Too many connections.")
+    try:
+        plain.send(head_bytes(answer, connection="close") + body)
+    except OSError:
+        pass  # it has gone already
+    plain.close()
+
+
+def _content(file: OpenFile, answer: Answer) -> bytes:
+    """The bytes of a small answer.
+
+    Raises:
+        OSError: the file became shorter since it was opened.
+    """
+    content = file.read(answer.start, answer.length)
+    if len(content) != answer.length:
+        log.error("a file became shorter while it was sent: path=%r", file.path)
+        raise OSError(errno.EIO, "the file became shorter while it was sent", file.path)
+    return content
+
+
+def _connection_field(version: str, keep_alive: bool) -> str | None:
+    """The Connection field where the version's default does not say it (RFC 9112 section 9.3)."""
+    if keep_alive:
+        return "keep-alive" if version == "1.0" else None
+    return "close"
