@@ -9,7 +9,6 @@ from typing import Any
 
 from provd import netinfo
 from provd.errors import InvalidValueError, SettingsError
-from provd.model.address import url_host
 from provd.model.document import check_document
 from provd.model.raw_config import check_raw_config
 from provd.settings import Settings
@@ -26,7 +25,6 @@ def base_raw_config(settings: Settings, http_port: int, tftp_port: int) -> dict[
     raw.setdefault("ip", address)
     raw.setdefault("http_port", http_port)
     raw.setdefault("tftp_port", tftp_port)
-    raw.setdefault("http_base_url", f"http://{url_host(str(raw['ip']))}:{raw['http_port']}")
     return raw
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from provd.errors import InvalidValueError, MissingValueError
+from provd.model.address import url_host
 from provd.model.document import check_document, without_control_characters
 from provd.model.values import (
     certificates,
@@ -32,7 +33,7 @@ _SRTP = choice("disabled", "preferred", "required")
 _DTMF = choice("RTP-in-band", "RTP-out-of-band", "SIP-INFO")
 
 GLOBAL_KEYS: Mapping[str, Check] = {
-    "ip": host, "http_port": _PORT, "tftp_port": _PORT, "http_base_url": url,
+    "ip": host, "http_port": number(1, 65535), "tftp_port": _PORT, "http_base_url": url,
     "dns_enabled": flag, "dns_ip": host,
     "ntp_enabled": flag, "ntp_ip": host,
     "vlan_enabled": flag, "vlan_id": number(0, 4094), "vlan_priority": number(0, 7),
@@ -128,6 +129,8 @@ def prepare_raw_config(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _add_defaults(prepared: dict[str, Any]) -> None:
+    # Made here and not in the base, so that a config's own `ip` and `http_port` are what its phones are told.
+    prepared.setdefault("http_base_url", f"http://{url_host(prepared['ip'])}:{prepared['http_port']}")
     for group in NUMBERED_GROUPS:
         prepared.setdefault(group, {})
     if prepared.get("syslog_enabled"):

@@ -9,6 +9,7 @@ import pytest
 
 from provd.base_config import base_raw_config
 from provd.errors import SettingsError
+from provd.model.config import flatten
 from provd.model.raw_config import prepare_raw_config
 from provd.netinfo import server_address
 from provd.settings import Settings
@@ -32,9 +33,7 @@ def error_of(file: Path) -> str:
 
 
 def test_phones_are_told_the_address_and_the_ports() -> None:
-    assert base(external_ip="192.0.2.10") == {
-        "ip": "192.0.2.10", "http_port": 8667, "tftp_port": 69, "http_base_url": "http://192.0.2.10:8667",
-    }  # fmt: skip
+    assert base(external_ip="192.0.2.10") == {"ip": "192.0.2.10", "http_port": 8667, "tftp_port": 69}
 
 
 def test_the_external_address_comes_before_the_bound_one_and_that_before_the_machines() -> None:
@@ -43,8 +42,27 @@ def test_the_external_address_comes_before_the_bound_one_and_that_before_the_mac
     assert base()["ip"] == server_address()
 
 
-def test_an_ipv6_address_stands_in_brackets_in_the_url() -> None:
-    assert base(external_ip="2001:db8::1")["http_base_url"] == "http://[2001:db8::1]:8667"
+def flattened(own: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """What phones get that use a config with these values of its own."""
+    config = {"parent_ids": [], "raw_config": own}
+    raw = flatten("site", {"site": config}.get, base(**settings))
+    assert raw is not None
+    return prepare_raw_config(raw)
+
+
+def test_phones_get_a_url_of_the_address_and_port() -> None:
+    assert flattened({}, external_ip="192.0.2.10")["http_base_url"] == "http://192.0.2.10:8667"
+    assert flattened({}, external_ip="2001:db8::1")["http_base_url"] == "http://[2001:db8::1]:8667"
+
+
+def test_a_configs_own_address_and_port_reach_its_phones() -> None:
+    raw = flattened({"ip": "203.0.113.5", "http_port": "80"}, external_ip="192.0.2.10")
+    assert (raw["ip"], raw["http_port"], raw["http_base_url"]) == ("203.0.113.5", 80, "http://203.0.113.5:80")
+
+
+def test_a_url_in_the_file_comes_before_a_configs_own_address(file: Path) -> None:
+    file.write_text('{"http_base_url": "https://pbx.example"}')
+    assert flattened({"ip": "203.0.113.5"}, file=file)["http_base_url"] == "https://pbx.example"
 
 
 def test_the_result_is_what_every_config_needs() -> None:
@@ -54,8 +72,7 @@ def test_the_result_is_what_every_config_needs() -> None:
 def test_the_file_comes_before_what_the_server_knows_of_itself(file: Path) -> None:
     file.write_text('{"ip": "192.0.2.99", "http_port": "80", "timezone": "Europe/Paris", "X_own": {"k": [1]}}')
     assert base(file, external_ip="192.0.2.10") == {
-        "ip": "192.0.2.99", "http_port": 80, "tftp_port": 69, "http_base_url": "http://192.0.2.99:80",
-        "timezone": "Europe/Paris", "X_own": {"k": [1]},
+        "ip": "192.0.2.99", "http_port": 80, "tftp_port": 69, "timezone": "Europe/Paris", "X_own": {"k": [1]},
     }  # fmt: skip
 
 
@@ -72,7 +89,7 @@ def test_a_null_in_the_file_is_no_value(file: Path) -> None:
         (b"{", "Expecting property name"),
         (b"[]", "an object is needed"),
         (b'{"x": "\xff"}', "can't decode byte"),
-        (b'{"http_port": 70000}', "http_port: 70000 is not allowed; allowed: a whole number from 0 to 65535"),
+        (b'{"http_port": 70000}', "http_port: 70000 is not allowed; allowed: a whole number from 1 to 65535"),
         (b'{"timezone": "Mars/Phobos"}', "timezone: 'Mars/Phobos' is not allowed"),
         (b'{"X_own": "a\\nb"}', "X_own: 'a\\nb' is not allowed"),
         (b'{"X_own": "\\ud800"}', "X_own: "),

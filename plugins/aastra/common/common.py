@@ -281,9 +281,7 @@ def _certificate_files(mac: str, raw: Mapping[str, Any]) -> dict[str, File]:
 
 
 def _provisioning_server(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the phone finds its files: `http_base_url` if there is one, because it may hold a secret path."""
-    if "http_base_url" not in raw:
-        return {"protocol": "HTTP", "host": raw["ip"], "port": raw["http_port"], "path": FOLDER}
+    """Where the phone finds its files. The URL is the config's own, or made of its address and port."""
     url = urlsplit(raw["http_base_url"])
     return {
         "protocol": url.scheme.upper(),

@@ -32,6 +32,7 @@ def missing(**values: Any) -> str:
 def test_the_least_config_gets_its_defaults() -> None:
     assert prepared() == {
         **SERVER,
+        "http_base_url": "http://192.0.2.10:8667",
         "sip_lines": {},
         "funckeys": {},
         "sccp_call_managers": {},
@@ -52,6 +53,23 @@ def test_values_that_are_given_are_no_defaults() -> None:
         "syslog_level": "debug",
     }
     assert prepared(**given).items() >= given.items()
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"ip": "203.0.113.5"}, "http://203.0.113.5:8667"),
+        ({"http_port": "80"}, "http://192.0.2.10:80"),
+        ({"ip": "pbx.example"}, "http://pbx.example:8667"),
+        ({"ip": "2001:db8::1"}, "http://[2001:db8::1]:8667"),
+        ({"http_base_url": None}, "http://192.0.2.10:8667"),
+        ({"ip": "203.0.113.5", "http_base_url": "https://pbx.example/k3y"}, "https://pbx.example/k3y"),
+    ],
+)
+def test_the_url_is_made_of_address_and_port_unless_it_is_given(given: dict[str, Any], url: str) -> None:
+    raw = prepared(**given)
+    assert raw["http_base_url"] == url
+    assert prepare_raw_config(raw) == raw
 
 
 def test_syslog_has_a_port_and_a_level() -> None:

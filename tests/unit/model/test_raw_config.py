@@ -51,6 +51,7 @@ TEXTS = [
 ]
 NUMBERS = {"vlan_id": (0, 4094), "vlan_priority": (0, 7), "vlan_pc_port_id": (0, 4094), "funckeys.1.line": (1, 999)}
 NUMBERS |= dict.fromkeys(PORTS, (0, 65535))
+NUMBERS["http_port"] = (1, 65535)
 SRTP = ("disabled", "preferred", "required")
 DTMF = ("RTP-in-band", "RTP-out-of-band", "SIP-INFO")
 CHOICES = {

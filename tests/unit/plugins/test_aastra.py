@@ -230,6 +230,11 @@ def test_server_is_told_by_address_and_port(settings: Settings) -> None:
     assert (told["http server"], told["http port"], told["http path"]) == ("192.0.2.10", "8667", "Aastra")
 
 
+def test_phones_of_a_site_may_reach_the_server_under_another_address(settings: Settings) -> None:
+    told = settings(ip="2001:db8::5", http_port="80")
+    assert (told["http server"], told["http port"], told["http path"]) == ("2001:db8::5", "80", "Aastra")
+
+
 def test_base_url_goes_before_address_and_port(settings: Settings) -> None:
     told = settings(http_base_url="http://pbx.example.org/provd/k3y/")
     assert (told["http server"], told["http port"], told["http path"]) == (
