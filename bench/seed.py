@@ -70,7 +70,7 @@ def seed(settings: Settings, devices: int, taking_part: int) -> None:
     store = Store(SqliteBackend(store_path(settings)), SCHEMA)
     app = Application(store, host, security_log, base)
     try:
-        app.begin([phones.PLUGIN])
+        app.begin()
         pattern = _first_documents(app)
         for first in range(1, devices, _PHONES_A_TRANSACTION):
             store.commit(_transaction(pattern, range(first, min(first + _PHONES_A_TRANSACTION, devices))))

@@ -89,18 +89,18 @@ class Server:
         http_port, tftp_port = (each[0].getsockname()[1] for each in (sockets.http, sockets.tftp))
         base = base_raw_config(settings, http_port, tftp_port)
         self._host = PluginHost(plugins_folder(settings))
-        new_plugins = self._install(install_plugins)
+        self._install(install_plugins)
         self._host.load_all(base)
         self._app = Application(self._store, self._host, self._security_log, base)
-        self._app.begin(new_plugins)
+        self._app.begin()
         self._tftp = TftpDoor(sockets.tftp, self._app.phones, _tftp_options(settings))
         self._http = HttpDoor(sockets.http, self._app.phones, _http_options(settings))
         admin_addresses = [listener.getsockname() for listener in sockets.admin]
         self._report = Report(self._app, self._tftp, self._http, admin_addresses)
         self._admin = [AdminDoor(listener, make_app(self._report.as_json)) for listener in sockets.admin]
 
-    def _install(self, plugin_ids: Sequence[str]) -> list[str]:
-        """Install the plugins that are not there yet; returns those that were installed.
+    def _install(self, plugin_ids: Sequence[str]) -> None:
+        """Install the plugins that are not there yet.
 
         Raises:
             ProvdError: one cannot be installed.
@@ -110,7 +110,6 @@ class Server:
         for plugin_id in missing:
             install_archive(plugin_id, repository.archive(plugin_id), self._host.folder)
             log.info("plugin installed: plugin=%s repository=%s", plugin_id, repository.location)
-        return missing
 
     def _shut_down(self) -> None:
         """Doors first, each in its own time; then what they used."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from provd.model.identity import Identity
@@ -35,13 +35,18 @@ def retrieve(identity: Identity, address: str, devices: Devices) -> str | None:
             if key != "mac":
                 found = tuple(each for each in found if _may_have_mac(devices, each, identity))
             if found:
-                return min(found)  # of several the same one each time, whatever their order
+                return preferred_device(found)
     candidates = [
         device_id
         for device_id in devices.find("ip", address)
         if not contradicts(devices.get(device_id) or {}, identity)
     ]
     return candidates[0] if len(candidates) == 1 else None
+
+
+def preferred_device(device_ids: Sequence[str]) -> str:
+    """Of several devices of one phone, the one that it is taken for: the same one each time, whatever their order."""
+    return min(device_ids)
 
 
 def contradicts(device: Mapping[str, Any], identity: Identity) -> bool:

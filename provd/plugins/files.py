@@ -21,6 +21,8 @@ class Problem(Enum):
 
     NOT_FOUND = auto()
     """There is no such file for this phone."""
+    MISSING = auto()
+    """The phone has this file, but it is not on the disk. Doors never see this: the file is made again."""
     DIRECTORY = auto()
     """The path names a directory."""
     BAD_NAME = auto()

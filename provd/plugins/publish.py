@@ -6,7 +6,9 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from provd.atomicfile import write_file
+import gevent
+
+from provd.atomicfile import sync_folder, write_file
 from provd.errors import PluginError
 from provd.plugins.rendering import RenderedFile, check_file_path
 
@@ -35,20 +37,23 @@ def publish(root: Path, files: Iterable[RenderedFile]) -> int:
     return written
 
 
-def withdraw(root: Path, paths: Iterable[str]) -> None:
-    """Remove files that no device has any more; what is gone already is fine.
+def withdraw(root: Path, path: str) -> None:
+    """Remove a file that no device has any more; one that is gone already is fine.
+
+    It does not come back: whoever forgets that the file was there would leave a secret behind. So this waits for the
+    disk, without stopping the hub.
 
     Raises:
         PluginError: the disk refuses.
     """
-    for path in paths:
-        target = root / check_file_path(path)
-        try:
-            target.unlink(missing_ok=True)
-        except NotADirectoryError:
-            continue  # a file stands where its folder was
-        except OSError as error:
-            raise PluginError(f"cannot remove {target}: {error.strerror}") from error
+    target = root / check_file_path(path)
+    try:
+        target.unlink()
+        gevent.get_hub().threadpool.apply(sync_folder, (target.parent,))
+    except (FileNotFoundError, NotADirectoryError):
+        return  # NotADirectoryError: a file stands where its folder was
+    except OSError as error:
+        raise PluginError(f"cannot remove {target}: {error.strerror}") from error
 
 
 def _holds(target: Path, content: bytes) -> bool:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gevent
-
 from provd.errors import ConflictError, InvalidValueError, PluginError, StoreError
+from provd.identify.retrieve import preferred_device
 from provd.model.config import RawConfig, flatten
 from provd.model.device import Device
 from provd.model.raw_config import prepare_raw_config
@@ -32,7 +31,7 @@ Record = list[dict[str, Any]]
 
 
 class NotConfigurableError(PluginError):
-    """The device has no plugin or no config, so that it has no files; the text says which."""
+    """The device has no plugin, no config, or a MAC address of another device, so that it has no files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +79,6 @@ class Configurer:
         with self._locks.hold(of_device(device_id)):
             return self.configure_held(device_id)
 
-    def configure_all(self, device_ids: Iterable[str]) -> dict[str, str]:
-        """Configure many devices, giving way to phones between them; returns the failures by device id."""
-        failures = {}
-        for device_id in device_ids:
-            reason = self.configure(device_id)
-            if reason is not None:
-                failures[device_id] = reason
-            gevent.sleep(0)
-        return failures
-
     def configure_held(self, device_id: str) -> str | None:
         """The same as `configure` for a caller that holds the device's lock."""
         try:
@@ -119,12 +108,21 @@ class Configurer:
     def remove_orphans(self) -> None:
         """Remove the files whose devices are gone: what a crash or a failing disk left behind."""
         for device_id in self._renderings.ids():
-            if device_id not in self._devices:
+            if device_id not in self._devices and not self._devices.is_unreadable(device_id):
                 self.remove_files(device_id)
 
     def flattened(self, config_id: str) -> RawConfig | None:
-        """The raw config of a config with all that it inherits, or None if there is no such config."""
-        return flatten(config_id, self._configs.get, self._base)
+        """The raw config of a config with all that it inherits, or None if there is no such config.
+
+        Raises:
+            PluginError: it, or one that it inherits from, is damaged: leaving its values out would harm the phone.
+        """
+        return flatten(config_id, self._readable_config, self._base)
+
+    def _readable_config(self, config_id: str) -> Document | None:
+        if self._configs.is_unreadable(config_id):
+            raise PluginError(f"the config {config_id!r} cannot be read: see `xivo-provd --check`")
+        return self._configs.get(config_id)
 
     # --- one device
 
@@ -171,7 +169,9 @@ class Configurer:
         return _Rendered(files, [_entry(plugin_id, file) for file in files], Path(self._host.root_of(plugin_id) or ""))
 
     def _rendered_files(self, device: Device) -> list[RenderedFile]:
-        plugin_id, config_id = device.get("plugin"), device.get("config")
+        plugin_id, config_id, mac = device.get("plugin"), device.get("config"), device.get("mac")
+        if mac and (preferred := preferred_device(self._devices.find("mac", mac))) != device["id"]:
+            raise NotConfigurableError(f"the device {preferred} has the same mac, {mac}, and comes first")
         if not plugin_id:
             raise NotConfigurableError("no plugin is chosen for this device")
         if not config_id:
@@ -206,9 +206,9 @@ class Configurer:
             owners = [each for each in self._owners(entry) if each != device_id and each in self._devices]
             root = self._host.root_of(entry["plugin"])
             if owners:
-                self._on_unfinished(owners)
+                self._on_unfinished([min(owners)])
             elif root is not None:
-                withdraw(Path(root), [entry["path"]])
+                withdraw(Path(root), entry["path"])
 
     def _owners(self, entry: Mapping[str, Any]) -> tuple[str, ...]:
         return self._renderings.find("file", _key(entry))

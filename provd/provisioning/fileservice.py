@@ -9,7 +9,7 @@ from provd.plugins.host import PluginHost
 from provd.security.grammar import Owner
 from provd.security.log import SecurityLog
 from provd.store.collection import Collection
-from provd.store.schema import file_key
+from provd.store.schema import file_key, stem
 
 
 class FileService:
@@ -25,7 +25,7 @@ class FileService:
         self._security_log = security_log
 
     def serve(self, request: PhoneRequest, device: Device) -> OpenFile | Problem:
-        """The file that a device asks for, or why it gets none."""
+        """The file that a device asks for, or why it gets none; `MISSING` if it should be on the disk, but is not."""
         path = clean_path(request.path)
         if isinstance(path, Problem):
             return path
@@ -38,8 +38,9 @@ class FileService:
             plugin_id, path, reply = self._elsewhere(device, plugin_id, path)
         elif isinstance(reply, OpenFile):
             path = reply.path
-        owner = self._note(request, plugin_id, path, device["id"])
-        if owner is Owner.OTHER and isinstance(reply, OpenFile):
+        is_others = self._is_others(plugin_id, path, device["id"])
+        self._note(request, plugin_id, path, device["id"])
+        if is_others and isinstance(reply, OpenFile):
             reply.close()
             return Problem.NOT_FOUND
         return reply
@@ -50,30 +51,41 @@ class FileService:
         if isinstance(path, Problem):
             return path
         if self._host.is_sensitive_for_any(path):
-            belongs = any(self._owners(plugin_id, path) for plugin_id in self._host.installed)
-            owner = Owner.OTHER if belongs else Owner.NONE
+            owner = Owner.OTHER if self._renderings.count("stem", stem(path)) else Owner.NONE
             self._security_log.sensitive_file_requested(request.address, path, owner, device_id)
         return Problem.NO_PLUGIN
 
-    def _note(self, request: PhoneRequest, plugin_id: str, path: str, device_id: str) -> Owner:
-        """Whose file it is; noted in the security log if it may hold secrets.
+    def _is_others(self, plugin_id: str, path: str, device_id: str) -> bool:
+        """The file belongs to other devices, and not to this one."""
+        key = file_key(plugin_id, path)
+        return self._renderings.count("file", key) > 0 and not self._renderings.has("file", key, device_id)
+
+    def _note(self, request: PhoneRequest, plugin_id: str, path: str, device_id: str) -> None:
+        """Note in the security log who asked for a file that may hold secrets.
 
         The plugin says that by the name of the file, and has said it of each file that a device has. A plugin that
         cannot say is taken to say yes of files that belong to somebody.
         """
-        owners = self._owners(plugin_id, path)
-        owner = (Owner.KNOWN if device_id in owners else Owner.OTHER) if owners else Owner.NONE
-        if self._host.is_sensitive(plugin_id, path, default=bool(owners)) or self._is_declared_sensitive(
-            owners, plugin_id, path
-        ):
+        key = file_key(plugin_id, path)
+        is_known = self._renderings.has("file", key, device_id)
+        owner_id = device_id if is_known else self._renderings.first("file", key)
+        is_sensitive = self._host.is_sensitive(plugin_id, path, default=owner_id is not None)
+        if is_sensitive or (owner_id is not None and self._is_declared_sensitive(owner_id, plugin_id, path)):
+            owner = self._owner_of(path, device_id) if owner_id is None else Owner.KNOWN if is_known else Owner.OTHER
             self._security_log.sensitive_file_requested(request.address, path, owner, device_id)
-        return owner
 
-    def _is_declared_sensitive(self, owners: tuple[str, ...], plugin_id: str, path: str) -> bool:
+    def _owner_of(self, path: str, device_id: str) -> Owner:
+        """Whose a file is that nobody has under this very name: a phone asks for more files of its own than it has."""
+        name = stem(path)
+        if self._renderings.has("stem", name, device_id):
+            return Owner.KNOWN
+        return Owner.OTHER if self._renderings.count("stem", name) else Owner.NONE
+
+    def _is_declared_sensitive(self, owner_id: str, plugin_id: str, path: str) -> bool:
+        """The plugin said that the file is sensitive when that was made; all that have it were told the same."""
         return any(
             file["sensitive"] and (file["plugin"], file["path"]) == (plugin_id, path)
-            for owner in owners
-            for file in (self._renderings.get(owner) or {"files": []})["files"]
+            for file in (self._renderings.get(owner_id) or {"files": []})["files"]
         )
 
     def _elsewhere(self, device: Device, plugin_id: str, path: str) -> tuple[str, str, OpenFile | Problem]:
@@ -86,7 +98,8 @@ class FileService:
         for file in own_files:
             own_root = self._host.root_of(file["plugin"])
             if own_root is not None and file["path"].rpartition("/")[2].casefold() == name.casefold():
-                return file["plugin"], file["path"], open_file(own_root, file["path"])
+                reply = open_file(own_root, file["path"])
+                return file["plugin"], file["path"], Problem.MISSING if reply is Problem.NOT_FOUND else reply
         root = self._host.root_of(plugin_id) or ""
         for folder in dict.fromkeys(file["path"].rpartition("/")[0] for file in own_files):
             beside = f"{folder}/{name}" if folder else name
@@ -94,6 +107,3 @@ class FileService:
             if isinstance(reply, OpenFile):
                 return plugin_id, reply.path, reply
         return plugin_id, path, Problem.NOT_FOUND
-
-    def _owners(self, plugin_id: str, path: str) -> tuple[str, ...]:
-        return self._renderings.find("file", file_key(plugin_id, path))

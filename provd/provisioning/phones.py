@@ -25,8 +25,9 @@ from provd.provisioning.devices import new_id
 from provd.provisioning.fileservice import FileService
 from provd.provisioning.locks import KeyedLocks, of_device, of_phone
 from provd.provisioning.recheck import Recheck
+from provd.provisioning.retries import Retries
 from provd.security.log import SecurityLog
-from provd.store.schema import CONFIGS, DEVICES
+from provd.store.schema import CONFIGS, DEVICES, is_unfinished
 from provd.store.store import Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class PhoneDesk:
         self._parts = parts
         self._devices = parts.store.collection(DEVICES)
         self.counters: Counter[str] = Counter()
+        self._retries = Retries()
         self._complaint = Occasionally()
 
     def quick(self, request: PhoneRequest) -> OpenFile | Problem | None:
@@ -66,13 +68,15 @@ class PhoneDesk:
         device = self._devices.get(device_id)
         if (
             device is None
+            or (is_unfinished(device) and self._retries.may(device_id))
             or self._parts.locks.is_held(of_device(device_id))
             or self._parts.recheck.is_waiting(device_id)
             or self._wanted(device, identity, request.address) is not device
             or self._lacks_config(device)
         ):
             return None
-        return self._parts.files.serve(request, device)
+        reply = self._parts.files.serve(request, device)
+        return None if reply is Problem.MISSING else reply
 
     def handle(self, request: PhoneRequest) -> OpenFile | Problem:
         """The answer to any request; may wait for the store and for other requests of the same phone."""
@@ -84,9 +88,20 @@ class PhoneDesk:
         if isinstance(device, Problem):
             return device
         reply = self._parts.files.serve(request, device)
+        if reply is Problem.MISSING:
+            reply = self._made_again(request, device)
         if reply is Problem.NOT_FOUND and self._parts.recheck.is_waiting(device["id"]):
             return Problem.UNAVAILABLE  # its files could not be made now, but they will be
         return reply
+
+    def _made_again(self, request: PhoneRequest, device: Device) -> OpenFile | Problem:
+        """The file that the device should have, and that somebody has removed."""
+        with self._parts.locks.hold(of_device(device["id"])):
+            if self._retries.take(device["id"]):
+                log.warning("a file is gone and is made again: device=%s path=%r", device["id"], request.path)
+                self._parts.configurer.configure_held(device["id"])
+        reply = self._parts.files.serve(request, device)
+        return Problem.NOT_FOUND if reply is Problem.MISSING else reply
 
     def _settled(self, request: PhoneRequest, identity: Identity) -> Device | Problem:
         """The device that asks, stored and configured; its state of before if the store fails."""
@@ -105,7 +120,8 @@ class PhoneDesk:
         """The device as it was before the store failed; its files are as they were then, too."""
         self.counters["store_failures"] += 1
         if self._complaint.due():
-            log.error("a phone is served from what is known: address=%s error=%s", request.address, error)
+            how = "a new phone is turned away" if device_id is None else "a phone is served from what is known"
+            log.error("%s: address=%s error=%s", how, request.address, error)
         if device_id is None:
             return Problem.UNAVAILABLE
         with self._parts.locks.hold(of_device(device_id)):  # whoever is making its files is waited for
@@ -131,16 +147,19 @@ class PhoneDesk:
             if stored is None and not is_new:
                 raise ConflictError(f"devices {device_id!r} was removed")
             old = stored.document if stored else {"id": device_id, "added": "auto"}
+            if not is_new and retrieve(identity, request.address, self._devices) != device_id:
+                raise ConflictError(f"devices {device_id!r} is another phone's now")
             new = self._wanted(old, identity, request.address)
             config = None if new.get("config") else self._parts.autoprov.derive()
             if config is not None:
                 new = {**new, "config": config["id"]}
-            if new is not old:
-                self._commit(old, new, config, stored.revision if stored else 0)
-            if is_new:
-                self._announce(request, new)
-            with self._parts.recheck.turn(device_id) as is_unchecked:
-                if is_new or is_unchecked or needs_rendering(old, new):
+            is_changed = is_new or needs_rendering(old, new)
+            needs_files = is_changed or (is_unfinished(new) and self._retries.take(device_id))
+            with self._parts.recheck.turn(device_id, needed=needs_files) as is_due:
+                if new is not old:
+                    self._commit(old, new, config, stored.revision if stored else 0)
+                self._tell(request, old, new, is_new=is_new)
+                if is_due:
                     self._parts.configurer.configure_held(device_id)
             return self._devices.get(device_id) or new
 
@@ -156,7 +175,12 @@ class PhoneDesk:
                     transaction.put(DEVICES, other_id, without_address(other.document), other.revision)
         self._parts.store.commit(transaction)
 
-    def _announce(self, request: PhoneRequest, device: Device) -> None:
+    def _tell(self, request: PhoneRequest, old: Device, device: Device, *, is_new: bool) -> None:
+        """Log what an administrator wants to know: a new device, or one that has moved."""
+        if not is_new:
+            if device.get("ip") != old.get("ip"):
+                log.info("device moved: device=%s ip=%s before=%s", device["id"], device.get("ip"), old.get("ip"))
+            return
         self.counters["new_devices"] += 1
         self._parts.security_log.new_device_created(request.address, device["id"])
         shown = [device.get(key) for key in ("mac", "vendor", "model", "version", "plugin")]

@@ -1,4 +1,8 @@
-"""Devices whose files may not be what the store says: after an unclean stop, when the server's address changed."""
+"""Devices whose files may not be what the store says.
+
+That is so after an unclean stop, when the server's address or a template changed, and while a change of a device or
+config is stored but the files are not made yet.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +47,45 @@ class Recheck:
             self._worker = gevent.spawn(self._work)
 
     @contextmanager
-    def turn(self, device_id: str) -> Iterator[bool]:
-        """The turn of a device: True if it waits, and then the caller makes its files before it leaves the queue.
+    def turn(self, device_id: str, *, needed: bool = False) -> Iterator[bool]:
+        """The turn of a device: True if it waits or `needed`, and then its files are made before it leaves the queue.
 
-        Whoever does that holds the device's lock. A device that was put in again meanwhile stays, as does one whose
-        turn ended with an exception.
+        Whoever does that holds the device's lock. A change that needs new files is stored within the turn, so that
+        the device is known to lack them if the process ends in between. A device that was put in again meanwhile
+        stays, as does one that waited before and whose turn failed.
         """
-        ticket = self._waiting.get(device_id)
-        yield ticket is not None
+        with self.expected([device_id] if needed else []):
+            ticket = self._waiting.get(device_id)
+            yield ticket is not None
         if ticket is not None and self._waiting.get(device_id) is ticket:
             del self._waiting[device_id]
+
+    @contextmanager
+    def expected(self, device_ids: Iterable[str]) -> Iterator[None]:
+        """A change that makes the files of devices wrong is stored: they wait from before that on.
+
+        If it fails, those that had not waited before do so no longer. Whoever makes the change also works it off.
+        """
+        new = {device_id: object() for device_id in device_ids if device_id not in self._waiting}
+        self._waiting.update(new)
+        try:
+            yield
+        except Exception:
+            for device_id, ticket in new.items():
+                if self._waiting.get(device_id) is ticket:
+                    del self._waiting[device_id]
+            raise
+
+    def work_off(self, device_ids: Iterable[str]) -> dict[str, str]:
+        """Make the files of devices now, giving way to phones between them; returns the failures by device id."""
+        failures = {}
+        for device_id in device_ids:
+            self._waiting.setdefault(device_id, object())
+            reason = self._configure(device_id)
+            if reason is not None:
+                failures[device_id] = reason
+            gevent.sleep(0)
+        return failures
 
     def stop(self) -> None:
         """Stop; what is not finished stays in the queue."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 import string
+from typing import Any
 
 from provd.model.config import AUTOCREATE_ROLE, Config
 
+STANDARD_IDS = ("base", "default", "defaultconfigdevice", "autoprov")
+_ADDRESS_KEYS = ("raw_config", "proxy_main", "registrar_main")
 _ALPHABET = string.ascii_letters + string.digits
 _PASSWORD_LENGTH = 16
 _ACCOUNT_LENGTH = 8
@@ -76,6 +79,17 @@ def standard_configs(server_address: str) -> list[Config]:
             },
         },
     ]
+
+
+def with_server_address(config: Config, old: str, new: str) -> Config:
+    """A config in which this server's new address stands where the old one was; what was edited stays as it is."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: moved(item) for key, item in value.items()}
+        return new if value == old else value
+
+    return {key: moved(value) if key in _ADDRESS_KEYS else value for key, value in config.items()}
 
 
 def _random_text(length: int) -> str:

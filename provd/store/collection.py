@@ -52,7 +52,7 @@ class Stored:
 
 
 class Collection:
-    """Documents by id, with indexes by what they contain. All look-ups take constant time.
+    """Documents by id, with indexes by what they contain.
 
     `indexes` gives for each index a function from a document to the keys under which it is found.
     """
@@ -61,6 +61,7 @@ class Collection:
         self.name = name
         self._texts: dict[str, str] = {}
         self._revisions: dict[str, int] = {}
+        self._unreadable: set[str] = set()
         self._indexes_keys = dict(indexes)
         self._indexes = {index: Index() for index in indexes}
 
@@ -85,8 +86,31 @@ class Collection:
         return self._revisions.get(document_id, 0)
 
     def find(self, index: str, key: str) -> tuple[str, ...]:
-        """The ids of the documents that an index has under a key, in the order in which they came to it."""
+        """The ids of the documents that an index has under a key, in the order in which they came to it.
+
+        This takes as long as there are such documents; the other look-ups take constant time.
+        """
         return self._indexes[index].get(key)
+
+    def has(self, index: str, key: str, document_id: str) -> bool:
+        """Tell whether an index has a document under a key."""
+        return self._indexes[index].has(key, document_id)
+
+    def count(self, index: str, key: str) -> int:
+        """How many documents an index has under a key."""
+        return self._indexes[index].count(key)
+
+    def first(self, index: str, key: str) -> str | None:
+        """The id of the document that came first to an index's key, or None."""
+        return self._indexes[index].first(key)
+
+    def keys(self, index: str) -> list[str]:
+        """All keys of an index."""
+        return self._indexes[index].keys()
+
+    def is_unreadable(self, document_id: str) -> bool:
+        """Tell whether there is a document with this id on the disk that could not be read."""
+        return document_id in self._unreadable
 
     def ids(self) -> list[str]:
         """The ids of all documents, as they are now."""
@@ -111,12 +135,18 @@ class Collection:
         self._move(document_id, keys)
         self._texts[document_id] = text
         self._revisions[document_id] = revision
+        self._unreadable.discard(document_id)
+
+    def leave(self, document_id: str) -> None:
+        """Note a document that is on disk but cannot be read; only the store calls this."""
+        self._unreadable.add(document_id)
 
     def discard(self, document_id: str) -> None:
         """Forget a document that is no longer on disk; only the store calls this."""
         self._move(document_id, None)
         self._texts.pop(document_id, None)
         self._revisions.pop(document_id, None)
+        self._unreadable.discard(document_id)
 
     def _move(self, document_id: str, new: Keys | None) -> None:
         """Take a document from its old keys to its new ones, in every index."""

@@ -20,6 +20,25 @@ class Index:
             return ()
         return (found,) if isinstance(found, str) else tuple(found)
 
+    def has(self, key: str, document_id: str) -> bool:
+        """Tell whether a document has a key."""
+        found = self._ids.get(key)
+        return found == document_id if isinstance(found, str) else found is not None and document_id in found
+
+    def count(self, key: str) -> int:
+        """How many documents have a key."""
+        found = self._ids.get(key)
+        return 1 if isinstance(found, str) else len(found or ())
+
+    def first(self, key: str) -> str | None:
+        """The document that has a key longest, or None."""
+        found = self._ids.get(key)
+        return found if found is None or isinstance(found, str) else next(iter(found))
+
+    def keys(self) -> list[str]:
+        """All keys that a document has."""
+        return list(self._ids)
+
     def change(self, document_id: str, old: Sequence[str], new: Sequence[str]) -> None:
         """Move a document from its old keys to its new ones."""
         if old == new:

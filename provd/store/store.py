@@ -161,6 +161,8 @@ class Store:
                 self._put_row(row)
             except Exception as error:  # noqa: BLE001  (a damaged document must not keep the others from their phones)
                 unreadable.append(f"{row.collection} {row.id!r}: {error or type(error).__name__}")
+                if row.collection in self._collections:
+                    self._collections[row.collection].leave(row.id)
         for sentence in unreadable:
             log.error("unreadable document left alone: %s", sentence)
         return unreadable

@@ -120,14 +120,15 @@ def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(root: Path) -> Non
 
 def test_files_are_withdrawn_and_those_that_are_gone_do_not_matter(root: Path) -> None:
     publish(root, [file("Sample/a"), file("Sample/b")])
-    withdraw(root, ["Sample/a", "Sample/gone", "gone/too"])
+    for path in ("Sample/a", "Sample/gone", "gone/too"):
+        withdraw(root, path)
     assert files_below(root) == {"Sample/b": b"new"}
 
 
 def test_withdrawing_a_link_leaves_its_target(root: Path, tmp_path: Path) -> None:
     target = write(tmp_path / "elsewhere", "precious")
     (root / "a").symlink_to(target)
-    withdraw(root, ["a"])
+    withdraw(root, "a")
     assert target.exists()
     assert not (root / "a").is_symlink()
 
@@ -135,20 +136,20 @@ def test_withdrawing_a_link_leaves_its_target(root: Path, tmp_path: Path) -> Non
 def test_what_cannot_be_withdrawn_is_named(root: Path) -> None:
     (root / "a").mkdir()
     with pytest.raises(PluginError, match=f"cannot remove {root}/a: "):
-        withdraw(root, ["a"])
+        withdraw(root, "a")
 
 
 @pytest.mark.parametrize("path", ["../precious", "/etc/hostname", "a/../../precious"])
 def test_nothing_outside_the_root_is_withdrawn(root: Path, path: str) -> None:
     precious = write(root.parent / "precious", "x")
     with pytest.raises(PluginError, match="impossible path"):
-        withdraw(root, [path])
+        withdraw(root, path)
     assert precious.exists()
 
 
 def test_a_file_whose_folder_has_become_a_file_is_gone_too(root: Path) -> None:
     write(root / "Sample", "a file now")
-    withdraw(root, ["Sample/a"])
+    withdraw(root, "Sample/a")
 
 
 # --- atomicfile

@@ -69,7 +69,7 @@ class House:
         self.host.load_all(base)
         self.security_log = SecurityLog(self.folder / "security.log")
         self.app = Application(self.store, self.host, self.security_log, base)
-        self.app.begin([])
+        self.app.begin()
         self.devices, self.configs, self.renderings = (
             self.store.collection(name) for name in (DEVICES, CONFIGS, RENDERINGS)
         )

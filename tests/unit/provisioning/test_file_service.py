@@ -9,9 +9,10 @@ import pytest
 
 from provd.model.request import HttpRequest, TftpRequest
 from provd.plugins.files import Problem
+from provd.store.collection import Collection
 
 from ..plugins.sample import ENTRY, PLUGIN_ID, write, write_plugin
-from .house import MAC, OTHER_MAC, OTHERS, OWN, House, Reply, own_config, phone
+from .house import MAC, OTHER_MAC, OTHERS, OWN, House, Reply, own_config, phone, phone_number
 
 BASE = {"ip": "192.0.2.10"}
 
@@ -175,3 +176,44 @@ def test_anothers_file_that_was_declared_sensitive_is_refused(two: House) -> Non
 def test_anothers_file_is_refused_also_through_a_link(two: House) -> None:
     (two.root() / "old-name").symlink_to("Sample")
     assert two.ask(phone("old-name/00085D000002.cfg")) is Problem.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("00085D000001.key", "known"),
+        ("00085d000001.key", "known"),
+        ("00085D000002.key", "other"),
+        ("00085d000002.cfg", "other"),
+        ("elsewhere/00085d000002.cfg", "other"),
+        ("00085D000003.key", "none"),
+    ],
+)
+def test_a_file_of_a_phone_that_is_not_there_is_still_that_phones(two: House, name: str, owner: str) -> None:
+    """A phone asks for more files than it has; only who asks for other phones' files tries names."""
+    assert two.ask(phone(name)) is Problem.NOT_FOUND
+    assert two.security_lines() == [line(name.rpartition("/")[2], owner)]
+
+
+@pytest.mark.parametrize("name", [OWN, "00085d000001.cfg", "00085D000001.key"])
+def test_who_is_nobody_is_told_apart_from_a_phone_by_whose_the_file_is(two: House, name: str) -> None:
+    load_again(two, ENTRY.replace("return self.identify_tftp(request)", "return None"))
+    stranger = HttpRequest("192.0.2.200", name)
+    assert two.ask(stranger) is Problem.NO_PLUGIN
+    (only,) = two.security_lines()
+    assert only.endswith("owner=other device=-")
+
+
+def test_a_file_of_many_devices_costs_no_more_than_one_of_few(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = ENTRY.replace('File(f"Sample/{name}.cfg",', 'File("Sample/shared.cfg",')
+    load_again(house, entry.replace("return OWN_FILE.fullmatch(path) is not None", "return False"))
+    for number in range(50):
+        house.ask(phone_number(number, "Sample/shared.cfg"))
+    last = phone_number(49, "Sample/shared.cfg")
+    looked_at: list[str] = []
+    get, find = Collection.get, Collection.find
+    monkeypatch.setattr(Collection, "get", lambda self, each: looked_at.append(each) or get(self, each))
+    monkeypatch.setattr(Collection, "find", lambda self, *key: looked_at.extend(found := find(self, *key)) or found)
+    assert house.ask_quick(last)
+    assert len(looked_at) < 10
+    assert house.security_lines()[-1].partition(": ")[2].startswith('"shared.cfg" owner=known')

@@ -90,7 +90,6 @@ def test_devices_that_waited_for_a_plugin_are_configured_when_it_comes(house: Ho
     house.close()
     (house.folder / "later").rename(folder)
     house.open()
-    house.app.begin([PLUGIN_ID])
     house.wait_for_recheck()
     assert list(house.files()) == [OWN]
     assert house.the_device()["configured"] is True
@@ -191,7 +190,7 @@ def damaged_config(house: House) -> dict[str, str]:
 def test_a_document_that_nobody_foresaw_does_not_end_the_recheck(house: House, damaged_config: dict[str, str]) -> None:
     damage(house, OTHERS)
     house.open()
-    wait_until(lambda: house.files() == damaged_config, seconds=1.0)
+    wait_until(lambda: house.files() == damaged_config)
 
 
 def test_a_phone_whose_config_is_damaged_is_given_its_last_good_file(

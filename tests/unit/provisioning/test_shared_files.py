@@ -31,15 +31,40 @@ def test_removing_one_of_two_devices_of_one_phone_keeps_the_file(house: House) -
     house.app.devices.add(device("a"))
     house.app.devices.add(device("b"))
     house.app.devices.remove("a")
+    house.wait_for_recheck()
     assert owner_of(house, OWN) == "b"
     house.app.devices.remove("b")
     assert house.files() == {}
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_of_two_devices_of_one_phone_only_the_one_is_configured_that_the_phone_is_taken_for(
+    house: House, order: str
+) -> None:
+    for each in order:
+        house.app.devices.add(device(each))
+    house.wait_for_recheck()
+    house.app.configs.change("b", own_config("b", "of b, newer"))
+    assert owner_of(house, OWN) == "a"
+    first, second = house.devices.get("a"), house.devices.get("b")
+    assert first is not None
+    assert second is not None
+    assert first["configured"] is True
+    assert second["configure_error"] == f"the device a has the same mac, {MAC}, and comes first"
+
+
+def test_a_phone_gets_its_file_at_once_when_its_other_device_is_removed(house: House) -> None:
+    for each in "ab":
+        house.app.devices.add(device(each))
+    house.app.devices.remove("a")
+    assert b"user=of b" in house.ask(phone())
 
 
 def test_moving_one_of_two_devices_to_another_phone_keeps_the_file(house: House) -> None:
     house.app.devices.add(device("a"))
     house.app.devices.add(device("b"))
     house.app.devices.change("a", device("a", OTHER_MAC))
+    house.wait_for_recheck()
     assert owner_of(house, OWN) == "b"
     assert owner_of(house, OTHERS) == "a"
 

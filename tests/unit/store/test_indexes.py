@@ -40,6 +40,10 @@ def assert_same_as_a_scan(collection: Collection, model: dict[str, dict[str, Any
             found = collection.find(name, key)
             assert sorted(found) == expected
             assert len(set(found)) == len(found)
+            assert collection.count(name, key) == len(expected)
+            assert collection.first(name, key) == (found[0] if found else None)
+            assert [each for each in "abcdefg" if collection.has(name, key, each)] == expected
+            assert (key in collection.keys(name)) == bool(expected)
 
 
 class CollectionChanges(RuleBasedStateMachine):
