@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 from gevent import monkey
 
 monkey.patch_all()
+for _number in (signal.SIGHUP, signal.SIGUSR1):
+    signal.signal(_number, signal.SIG_IGN)  # until the server listens to them: a log rotation must not end its start
 
 import argparse
 import sys

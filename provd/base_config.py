@@ -9,6 +9,7 @@ from typing import Any
 
 from provd import netinfo
 from provd.errors import InvalidValueError, SettingsError
+from provd.model.address import is_unspecified
 from provd.model.document import check_document
 from provd.model.raw_config import check_raw_config
 from provd.settings import Settings
@@ -21,23 +22,29 @@ def base_raw_config(settings: Settings, http_port: int, tftp_port: int) -> dict[
         SettingsError: the file cannot be read or holds a value that is not allowed.
     """
     raw = _base_raw_config_file(settings["general.base_raw_config_file"])
-    address = settings["general.external_ip"] or settings["general.bind"] or netinfo.server_address()
-    raw.setdefault("ip", address)
+    raw.setdefault("ip", settings["general.external_ip"] or _bound_address(settings) or netinfo.server_address())
     raw.setdefault("http_port", http_port)
     raw.setdefault("tftp_port", tftp_port)
     return raw
 
 
+def _bound_address(settings: Settings) -> str:
+    """The address that the doors are bound to; empty if they are bound to all, in whatever way that is said."""
+    address = str(settings["general.bind"])
+    return "" if is_unspecified(address) else address
+
+
 def _base_raw_config_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    where = f"general.base_raw_config_file: {path}"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(data, Mapping):
-            raise SettingsError(f"{path}: an object is needed")
+            raise SettingsError(f"{where}: an object is needed")
         check_document("", data)
         return check_raw_config(data)
     except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from error
+        raise SettingsError(f"{where}: {error.strerror}") from error
     except (ValueError, RecursionError, InvalidValueError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+        raise SettingsError(f"{where}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from provd import __version__
@@ -11,7 +12,9 @@ from provd.logs import last_error
 from provd.provisioning.application import Application
 from provd.serving.http import HttpDoor
 from provd.serving.tftp import TftpDoor
-from provd.store.schema import CONFIGS, DEVICES
+from provd.store.schema import CONFIGS, DEVICES, UNFINISHED
+
+_MOST_SHOWN = 20
 
 
 class Report:
@@ -58,20 +61,29 @@ class Report:
             "counts": self._counts(),
             "plugins": self._plugins(),
             "store": {
+                "failure": self._app.store.failure,
                 "queued": self._app.store.queued,
                 "unreadable": self._app.store.unreadable,
                 "unchecked_devices": len(self._app.recheck),
             },
-            "last_error": {"time": error.time, "message": error.message} if error else None,
+            "unconfigured": self._unconfigured(),
+            "last_error": {"time": _iso_time(error.time), "message": error.message} if error else None,
         }
 
     def _counts(self) -> dict[str, int]:
         return {
             "devices": len(self._app.store.collection(DEVICES)),
+            "unconfigured": self._app.store.collection(DEVICES).count("state", UNFINISHED),
             "configs": len(self._app.store.collection(CONFIGS)),
             "plugins": sum(plugin.loaded is not None for plugin in self._app.host.installed.values()),
             **self._app.phones.counters,
         }
+
+    def _unconfigured(self) -> list[dict[str, Any]]:
+        """Some of the devices that have a plugin and a config, but whose files could not be made, and why."""
+        devices = self._app.store.collection(DEVICES)
+        found = [devices.get(device_id) or {} for device_id in devices.find("state", UNFINISHED)[:_MOST_SHOWN]]
+        return [{key: device.get(key) for key in ("id", "mac", "ip", "plugin", "configure_error")} for device in found]
 
     def _plugins(self) -> dict[str, Any]:
         return {
@@ -82,3 +94,7 @@ class Report:
             }
             for plugin in self._app.host.installed.values()
         }
+
+
+def _iso_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

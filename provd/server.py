@@ -18,6 +18,7 @@ from provd.admin.status import make_app
 from provd.base_config import base_raw_config
 from provd.doors import DoorSockets, open_door_sockets
 from provd.errors import SettingsError
+from provd.model.address import is_loopback
 from provd.plugins.host import PluginHost
 from provd.plugins.installer import install_archive
 from provd.plugins.repository import Repository
@@ -67,7 +68,7 @@ class Server:
         """Serve until a signal says stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(number, self._stop.set)
-        gevent.signal_handler(signal.SIGHUP, self._reopen_logs)
+        gevent.signal_handler(signal.SIGHUP, self._look_again)
         gevent.signal_handler(signal.SIGUSR1, _log_stacks)
         self._tftp.start()
         self._http.start()
@@ -88,6 +89,7 @@ class Server:
         settings = self._settings
         http_port, tftp_port = (each[0].getsockname()[1] for each in (sockets.http, sockets.tftp))
         base = base_raw_config(settings, http_port, tftp_port)
+        _warn_of_loopback(str(base["ip"]), sockets)
         self._host = PluginHost(plugins_folder(settings))
         self._install(install_plugins)
         self._host.load_all(base)
@@ -115,7 +117,10 @@ class Server:
         """Doors first, each in its own time; then what they used."""
         drain_s = self._settings["general.drain_timeout"]
         self._notifier.stopping()
-        log.info("stopping: transfers=%d connections=%d", self._tftp.transfers, self._http.connections)
+        log.info(
+            "stopping: transfers=%d connections=%d they_may_take_s=%.0f",
+            self._tftp.transfers, self._http.connections, drain_s,
+        )  # fmt: skip
         gevent.joinall([gevent.spawn(self._tftp.stop, drain_s), gevent.spawn(self._http.stop, drain_s)])
         for door in self._admin:
             door.stop()
@@ -142,9 +147,11 @@ class Server:
                 self._notifier.alive()
             gevent.sleep(timeout)
 
-    def _reopen_logs(self) -> None:
+    def _look_again(self) -> None:
+        """Use the security log that stands at its place now, and see to it that changed templates reach phones."""
         self._security_log.reopen()
-        log.info("log files reopened")
+        self._app.check_plugins()
+        log.info("templates looked at: devices_to_check=%d", len(self._app.recheck))
 
 
 def _make_folders(settings: Settings) -> None:
@@ -153,6 +160,12 @@ def _make_folders(settings: Settings) -> None:
             folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"general.state_dir: {folder}: {error.strerror}") from error
+
+
+def _warn_of_loopback(address: str, sockets: DoorSockets) -> None:
+    """Phones on other machines must not be told that the server is where they are."""
+    if is_loopback(address) and not all(is_loopback(each.getsockname()[0]) for each in (*sockets.tftp, *sockets.http)):
+        log.warning("phones are told that this server is %s: set general.external_ip", address)
 
 
 def _raise_descriptor_limit() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,9 @@ def make_app(status: Callable[[], dict[str, Any]]) -> bottle.Bottle:
     """The administration door's application; `status` gives the answer as a JSON object."""
     app = bottle.Bottle()
 
-    def get_status() -> dict[str, Any]:
-        return status()
+    def get_status() -> str:
+        bottle.response.content_type = "application/json"
+        return f"{json.dumps(status(), indent=2)}\n"
 
     app.route("/status", "GET", get_status)
     app.default_error_handler = _plain_error

@@ -46,6 +46,22 @@ def is_ipv6(address: str) -> bool:
     return ":" in address
 
 
+def is_loopback(address: str) -> bool:
+    """Tell whether an address, or a name as good as one, is this machine's own, which no other machine reaches."""
+    try:
+        return ipaddress.ip_address(normalize_address(address)).is_loopback
+    except InvalidAddressError:
+        return address == "localhost"
+
+
+def is_unspecified(address: str) -> bool:
+    """Tell whether the address stands for all addresses of the machine, and so for none."""
+    try:
+        return ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return False
+
+
 def url_host(host: str) -> str:
     """Return `host` as it stands in a URL: an IPv6 address needs brackets (RFC 3986 section 3.2.2)."""
     return f"[{host}]" if is_ipv6(host) else host

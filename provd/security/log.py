@@ -49,6 +49,7 @@ class SecurityLog:
             return
         os.close(self._descriptor)
         self._descriptor = new
+        log.info("security log opened again: path=%s", self._path)
 
     def close(self) -> None:
         """Close the file."""

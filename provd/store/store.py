@@ -90,6 +90,8 @@ class Store:
         self._closing = False
         self._closed = Event()
         self._complaint = Occasionally()
+        self.failure: str | None = None
+        """Why the last attempt to write failed, or None if it did not."""
         self._pool = ThreadPool(1)
         self._writer = gevent.spawn(self._write)
 
@@ -206,6 +208,7 @@ class Store:
         if failure is not None:
             self._refuse(accepted, failure)
         else:
+            self._note_success()
             self._apply(rows, accepted)
             for _, result in accepted:
                 result.set(None)
@@ -245,10 +248,16 @@ class Store:
 
     def _refuse(self, accepted: Sequence[tuple[Transaction, AsyncResult[None]]], error: Exception) -> None:
         """Tell all that waited: the database rolled back, and memory was not touched."""
+        self.failure = str(error)
         if self._complaint.due():
             log.error("the store cannot write: error=%s unreported=%d", error, self._complaint.missed)
         for _, result in accepted:
             result.set_exception(StoreError(f"the store cannot write: {error}"))
+
+    def _note_success(self) -> None:
+        if self.failure is not None:
+            log.info("the store can write again")
+            self.failure = None
 
     def _apply(
         self, rows: Sequence[Row | Removal], accepted: Sequence[tuple[Transaction, AsyncResult[None]]]

@@ -59,7 +59,7 @@ def test_a_phone_never_seen_becomes_a_device_with_an_account_of_its_own(server: 
         STAMP + f'Sensitive file requested from 127.0.0.9: "{CONFIG}" owner=known device={device["id"]}', requested
     )
     status = server.status()
-    assert status["counts"] == {"devices": 1, "configs": 5, "plugins": 1, "new_devices": 1}
+    assert status["counts"] == {"devices": 1, "unconfigured": 0, "configs": 5, "plugins": 1, "new_devices": 1}
     assert status["last_error"] is None
     for secret in (account["password"], configs["defaultconfigdevice"]["raw_config"]["admin_password"]):
         assert secret not in server.log()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -212,10 +213,53 @@ def test_a_hang_up_reopens_the_security_log(server: RunningServer) -> None:
     http_get(server.http_port, "/Aastra/aastra.cfg")
     rotated = server.security_file.rename(server.security_file.with_suffix(".1"))
     server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "log files reopened" in server.log(), 10, "the reopening")
+    wait_until(lambda: "security log opened again" in server.log(), 10, "the reopening")
     http_get(server.http_port, f"/Aastra/{CONFIG}")
     assert "New device" in rotated.read_text()
     assert [line.partition("] ")[2][:14] for line in server.security_lines()] == ["Sensitive file"]
+
+
+def test_a_hang_up_makes_changed_templates_reach_the_phones(server: RunningServer) -> None:
+    http_get(server.http_port, f"/Aastra/{CONFIG}")
+    templates = server.tftpboot().parent / "templates"
+    (templates / "base.tpl").write_text("mine {{ XX_mac }}")
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "templates looked at" in server.log(), 10, "the look")
+    assert http_get(server.http_port, f"/Aastra/{CONFIG}").body.startswith(b"mine ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_during_the_start_does_no_harm(server: RunningServer, number: signal.Signals) -> None:
+    server.stop()
+    process = subprocess.Popen(server.command, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: "provd" in Path(f"/proc/{process.pid}/maps").read_text(), 10, "the program")
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            process.send_signal(number)
+            ready, _, _ = select.select([process.stderr], [], [], 0.005)
+            if ready and "listening" in (line := process.stderr.readline()):
+                break
+            assert process.poll() is None, line if ready else number
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def test_phones_are_not_silently_told_that_the_server_is_where_they_are(start_server: StartServer) -> None:
+    server = start_server(settings='[general]\nexternal_ip = "127.0.0.1"\n')
+    assert "phones are told that this server is 127.0.0.1: set general.external_ip" in server.log()
+
+
+def test_devices_without_their_files_are_told(server: RunningServer) -> None:
+    (server.tftpboot().parent / "templates" / "base.tpl").write_text("{{ broken")
+    assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 404
+    status = server.status()
+    (shown,) = status["unconfigured"]
+    assert status["counts"]["unconfigured"] == 1
+    assert shown["mac"] == "00:08:5d:23:74:29"
+    assert "base.tpl" in shown["configure_error"]
 
 
 def test_the_state_survives_a_restart(server: RunningServer) -> None:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provd.model.address import InvalidAddressError, is_ipv6, normalize_address, url_host
+from provd.model.address import (
+    InvalidAddressError,
+    is_ipv6,
+    is_loopback,
+    is_unspecified,
+    normalize_address,
+    url_host,
+)
 
 examples = settings(deadline=None, derandomize=True)
 
@@ -111,3 +118,19 @@ def test_which_addresses_are_ipv6(address: str, answer: bool) -> None:
 )
 def test_an_ipv6_address_has_brackets_in_a_url(host: str, shown: str) -> None:
     assert url_host(host) == shown
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "localhost"])
+def test_an_address_that_only_this_machine_reaches_is_loopback(address: str) -> None:
+    assert is_loopback(address)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "0.0.0.0", "pbx.example.org", ""])
+def test_other_addresses_are_no_loopback(address: str) -> None:
+    assert not is_loopback(address)
+
+
+def test_the_unspecified_address_stands_for_all() -> None:
+    assert [each for each in ("0.0.0.0", "::", "0::0", "", "127.0.0.1", "::1") if is_unspecified(each)] == [
+        "0.0.0.0", "::", "0::0",
+    ]  # fmt: skip
