@@ -150,7 +150,7 @@ class Server:
     def _look_again(self) -> None:
         """Use the security log that stands at its place now, and see to it that changed templates reach phones."""
         self._security_log.reopen()
-        self._app.check_plugins()
+        self._app.doubts.check_plugins()
         log.info("templates looked at: devices_to_check=%d", len(self._app.recheck))
 
 

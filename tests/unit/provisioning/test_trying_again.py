@@ -14,7 +14,7 @@ from gevent.event import Event
 
 from provd.plugins import publish
 from provd.plugins.files import Problem
-from provd.provisioning import application
+from provd.provisioning import doubts
 from provd.provisioning.retries import MAX_REMEMBERED, Retries
 from provd.store.schema import DEVICES, PARAMETERS
 from provd.store.store import Transaction
@@ -123,10 +123,10 @@ def test_a_changed_template_reaches_the_phones_that_have_files_of_it(house: Hous
     if when == "at the start":
         house.open()
     else:
-        house.app.check_plugins()
+        house.app.doubts.check_plugins()
     house.wait_for_recheck()
     assert house.files() == {OWN: f"mine {MAC}"}
-    house.app.check_plugins()
+    house.app.doubts.check_plugins()
     assert len(house.app.recheck) == 0, "what was noticed once is not noticed again"
 
 
@@ -135,7 +135,7 @@ def test_other_plugins_are_not_looked_at_when_one_changes(house: House) -> None:
     add_device(house, "e", OTHER_MAC)
     house.store.commit(Transaction().put(DEVICES, "e", {"id": "e", "mac": OTHER_MAC, "plugin": "xivo-other-1"}))
     custom_template(house, "mine")
-    house.app.check_plugins()
+    house.app.doubts.check_plugins()
     assert not house.app.recheck.is_waiting("e")
     assert len(house.app.recheck) == 1
 
@@ -200,7 +200,7 @@ def test_files_that_the_disk_did_not_take_at_the_stop_are_checked_at_the_next_st
 
     caplog.set_level(logging.INFO)
     house.ask(phone())
-    monkeypatch.setattr(application, "sync_filesystem", refuse)
+    monkeypatch.setattr(doubts, "sync_filesystem", refuse)
     house.close()
     house.open()
     assert len(house.app.recheck) == 1
