@@ -16,6 +16,7 @@ from provd.model.address import InvalidAddressError, normalize_address
 from provd.model.document import without_control_characters
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
+_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _LOCALE = re.compile(r"[a-z]{2,3}_[A-Z]{2,3}")
 _PEM_CHARACTERS = re.compile(r"[A-Za-z0-9+/=\s:,.-]*", re.ASCII)
 
@@ -62,12 +63,19 @@ def choice(*allowed: str) -> Callable[[str, Any], str]:
 
 def host(field: str, value: Any) -> str:
     """An address or a host name."""
-    if isinstance(value, str) and (_NAME.fullmatch(value) or (":" in value and len(value) < 64 and _is_address(value))):
+    if isinstance(value, str) and (_is_address(value) if _means_address(value) else _NAME.fullmatch(value)):
         return value
     raise InvalidValueError(field, value, "an IPv4 or IPv6 address or a host name")
 
 
+def _means_address(value: str) -> bool:
+    """No host has a name of digits and dots alone (RFC 1123 section 2.1): who writes 300.1.1.1 mistyped an address."""
+    return ":" in value or _DIGITS_AND_DOTS.fullmatch(value) is not None
+
+
 def _is_address(value: str) -> bool:
+    if len(value) >= 64:  # longer than any address
+        return False
     try:
         normalize_address(value)
     except InvalidAddressError:

@@ -134,6 +134,11 @@ def test_other_values_are_no_hosts(value: Any) -> None:
     assert refused(values.host, value).endswith("; allowed: an IPv4 or IPv6 address or a host name")
 
 
+@pytest.mark.parametrize("value", ["300.1.1.1", "192.0.2", "192.0.2.10.", "192.0.2.010", "1.2.3.4.5", "10", "1" * 200])
+def test_digits_and_dots_are_an_ipv4_address_or_no_host(value: str) -> None:
+    assert refused(values.host, value)
+
+
 @pytest.mark.parametrize("value", ["192.0.2.10:5060", "pbx:5060", ":", ":::", "f:" * 500, "2001:db8::7::1"])
 def test_what_has_colons_is_an_ipv6_address_or_no_host(value: str) -> None:
     assert refused(values.host, value)
