@@ -17,10 +17,18 @@ from pathlib import Path
 
 from provd import __version__
 from provd.check import check
-from provd.errors import ProvdError
+from provd.errors import ProvdError, SettingsError
 from provd.logs import set_up_logging
 from provd.server import Server
 from provd.settings import DEFAULT_FILE, OPTIONS, load_settings
+
+
+_EXIT_CODES = f"""\
+exit codes:
+  0  the server stopped as it was told to; --check found nothing but warnings
+  {ProvdError.exit_code}  something fails: the store, a plugin or the repository of plugins
+  {SettingsError.exit_code}  settings or command line are wrong, or what they name cannot be used
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,12 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(_report(check(settings)))
         Server(settings, options.install_plugin).run()
     except ProvdError as error:
-        print(f"xivo-provd: {error}", file=sys.stderr)
+        for line in str(error).split("\n"):
+            print(f"xivo-provd: {line}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="xivo-provd", description="Serves phones the files made for them.")
+    parser = argparse.ArgumentParser(
+        prog="xivo-provd",
+        description="Serves phones the files made for them.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"xivo-provd {__version__}")
     parser.add_argument(
         "--config",

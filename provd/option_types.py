@@ -17,21 +17,52 @@ from provd.model.address import InvalidAddressError, normalize_address
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A check of a value (field name, value in; value out) and what it allows, in words."""
+    """A check of a value (value in; value out) and what it allows, in words.
+
+    `parse` makes a value of a text of the command line; None: the text itself is the value.
+    """
 
     allowed: str
     convert: Callable[[Any], Any]
+    parse: Callable[[str], Any] | None = None
 
     def __call__(self, field: str, value: Any) -> Any:
-        """The value in the type that the program uses.
+        """The value of a settings file in the type that the program uses.
 
         Raises:
             InvalidValueError: the value is not allowed.
         """
         try:
+            return self._checked(value)
+        except ValueError:
+            raise InvalidValueError(field, value, self.allowed + self._advice(value)) from None
+
+    def from_text(self, field: str, text: str) -> Any:
+        """The same for a text of the command line, which has no other types.
+
+        Raises:
+            InvalidValueError: the text is not allowed.
+        """
+        try:
+            return self._checked(self.parse(text) if self.parse else text)
+        except ValueError:
+            raise InvalidValueError(field, text, self.allowed) from None
+
+    def _checked(self, value: Any) -> Any:
+        try:
             return self.convert(value)
-        except (ValueError, TypeError, InvalidValueError):
-            raise InvalidValueError(field, value, self.allowed) from None
+        except (TypeError, InvalidValueError) as error:
+            raise ValueError from error
+
+    def _advice(self, value: Any) -> str:
+        """Quotes are the only mistake of somebody who knows what the value has to be."""
+        if self.parse is None or not isinstance(value, str):
+            return ""
+        try:
+            self._checked(self.parse(value))
+        except ValueError:
+            return ""
+        return ", without quotes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +88,8 @@ class Option:
 
 
 def integer(low: int, high: int) -> Type:
-    """A whole number from `low` to `high`; the command line gives it as text."""
-    return Type(f"a whole number from {low} to {high}", lambda value: _whole(value, low, high))
+    """A whole number from `low` to `high`."""
+    return Type(f"a whole number from {low} to {high}", lambda value: _whole(value, low, high), _whole_from_text)
 
 
 def seconds(low: int, high: int) -> Type:
@@ -69,7 +100,7 @@ def seconds(low: int, high: int) -> Type:
             raise ValueError
         return float(value)
 
-    return Type(f"a number of seconds from {low} to {high}", convert)
+    return Type(f"a number of seconds from {low} to {high}", convert, _number_from_text)
 
 
 def choice(*allowed: str) -> Type:
@@ -78,11 +109,27 @@ def choice(*allowed: str) -> Type:
 
 
 def _whole(value: Any, low: int, high: int) -> int:
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value):
-        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError
     return value
+
+
+def _whole_from_text(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise ValueError
+    return int(text)
+
+
+def _number_from_text(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise ValueError
+    return float(text)
+
+
+def _boolean_from_text(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
 
 
 def _boolean(value: Any) -> bool:
@@ -139,7 +186,7 @@ def _port_range(value: Any) -> tuple[int, int] | None:
 
 
 port = integer(0, 65535)
-boolean = Type("true or false", _boolean)
+boolean = Type("true or false", _boolean, _boolean_from_text)
 folder = Type("the path of a folder", _needed_path)
 file = Type("the path of a file", _needed_path)
 path = Type("the path of a file, or an empty text", _path)

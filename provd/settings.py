@@ -5,7 +5,7 @@ They are read from TOML files, later files over earlier ones, then the command l
 
 from __future__ import annotations
 
-import tomllib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from provd.option_types import (
     port_range,
     seconds,
 )
+from provd.settings_file import Tables, read_settings_file
 
 DEFAULT_FILE = Path("/etc/xivo-provd/provd.toml")
 
@@ -69,45 +70,58 @@ OPTIONS: Sequence[Option] = (
            "Number of proxies in front of the HTTP door whose X-Forwarded-For is believed; 0: the header is ignored."),
     Option("admin", "port", port, 8666, "TCP port of the administration door; 0: a free one, for trying.",
            "--admin-port", "N"),
-    Option("admin", "address", address, "127.0.0.1", "Address of the administration door."),
+    Option("admin", "address", address, "127.0.0.1",
+           "Address of the administration door, which asks for no password; empty: all addresses, so that whoever "
+           "reaches this machine may administer it."),
     Option("security", "log_file", file, "/var/log/xivo-provd-fail2ban.log",
            "File of the security log, which fail2ban reads."),
 )  # fmt: skip
 """Every option there is."""
 
-_BY_NAME = {(option.table, option.key): option for option in OPTIONS}
-_TABLES = tuple(dict.fromkeys(option.table for option in OPTIONS))
+_BY_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
+_TABLES: Tables = {
+    table: {option.key: option for option in OPTIONS if option.table == table}
+    for table in dict.fromkeys(option.table for option in OPTIONS)
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The values of all options, checked: `settings["tftp.port"]`."""
+    """The values of all options, checked: `settings["tftp.port"]`; and the files that were read."""
 
     values: Mapping[str, Any]
+    files: Sequence[Path] = ()
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
 
 
-def load_settings(settings_file: Path | None, command_line: Mapping[str, Any]) -> Settings:
+def load_settings(settings_file: Path | None, command_line: Mapping[str, str]) -> Settings:
     """Read the settings files and put the command line's values (by option name) over them.
 
     Without `settings_file`, the default file is read if it exists; a file that is given must exist. In both cases
     the files `conf.d/*.toml` beside it follow, in the order of their names.
 
     Raises:
-        SettingsError: a file or value is wrong; the message names the file, the key, the value and what is allowed.
+        SettingsError: files or values are wrong; the message has a line for each mistake, which names the file, the
+            key, the value and what is allowed.
     """
     values = {option.name: option.check(option.name, option.default) for option in OPTIONS}
-    main_file = settings_file or DEFAULT_FILE
-    files = [main_file] if settings_file is not None or main_file.exists() else []
-    files += sorted(main_file.parent.joinpath("conf.d").glob("*.toml"))
+    files, mistakes = _settings_files(settings_file)
     for each in files:
-        values.update(_read_file(each))
-    for name, value in command_line.items():
-        option = _BY_NAME[tuple(name.split("."))]  # type: ignore[index]
-        values[name] = _checked(option, value, f"{option.flag}")
-    return Settings(values)
+        found, wrong = read_settings_file(each, _TABLES)
+        values.update(found)
+        mistakes += wrong
+    for name, text in command_line.items():
+        option = _BY_NAME[name]
+        try:
+            values[name] = option.check.from_text(str(option.flag), text)
+        except InvalidValueError as error:
+            mistakes.append(str(error))
+    mistakes = mistakes or _contradictions(values)
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return Settings(values, files)
 
 
 def store_path(settings: Settings) -> Path:
@@ -123,38 +137,40 @@ def plugins_folder(settings: Settings) -> Path:
 def default_file_text() -> str:
     """The commented settings file: every option with its default."""
     lines = ["# Settings of xivo-provd. Every line that is commented out shows the default."]
-    for table in _TABLES:
+    for table, options in _TABLES.items():
         lines += ["", f"[{table}]"]
-        for option in (each for each in OPTIONS if each.table == table):
+        for option in options.values():
             lines += ["", f"# {option.doc}", f"# Allowed: {option.check.allowed}", f"# {option.as_toml()}"]
     return "\n".join(lines) + "\n"
 
 
-def _read_file(toml_file: Path) -> dict[str, Any]:
+def _settings_files(settings_file: Path | None) -> tuple[list[Path], list[str]]:
+    """The files to read, in their order, and what keeps anybody from finding out which there are."""
+    main_file = (settings_file or DEFAULT_FILE).absolute()
+    folder = main_file.parent / "conf.d"
     try:
-        data = tomllib.loads(toml_file.read_text(encoding="utf-8"))
+        files = [main_file] if settings_file is not None or main_file.exists() else []
     except OSError as error:
-        raise SettingsError(f"{toml_file}: {error.strerror}") from error
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise SettingsError(f"{toml_file}: {error}") from error
-    values = {}
-    for table, entries in data.items():
-        if table in _TABLES and not isinstance(entries, dict):
-            raise SettingsError(f"{toml_file}: {table}: a value is not allowed here; allowed: the table [{table}]")
-        if table not in _TABLES:
-            allowed = ", ".join(f"[{name}]" for name in _TABLES)
-            raise SettingsError(f"{toml_file}: {table}: there is no such table; allowed: {allowed}")
-        for key, value in entries.items():
-            option = _BY_NAME.get((table, key))
-            if option is None:
-                allowed = ", ".join(each.key for each in OPTIONS if each.table == table)
-                raise SettingsError(f"{toml_file}: {table}.{key}: there is no such option; allowed: {allowed}")
-            values[option.name] = _checked(option, value, option.name, f"{toml_file}: ")
-    return values
-
-
-def _checked(option: Option, value: Any, where: str, prefix: str = "") -> Any:
+        return [], [f"{main_file}: {error.strerror}"]
     try:
-        return option.check(where, value)
-    except InvalidValueError as error:
-        raise SettingsError(f"{prefix}{error}") from error
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".toml"))
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    except OSError as error:
+        return files, [f"{folder}: {error.strerror}"]
+    return files + [folder / name for name in names], []
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """Mistakes in settings that are right when one looks at each alone."""
+    port, addresses = values["admin.port"], (values["admin.address"], values["general.bind"])
+    if port == values["http.port"] != 0 and _overlap(*addresses):
+        return [f"admin.port and http.port are both {port}; on the same address only one door can have it"]
+    return []
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Tell whether two addresses to listen on have an address in common; the empty text and `::` mean all."""
+    if one == other or {one, other} & {"", "::"}:
+        return True
+    return "0.0.0.0" in (one, other) and ":" not in one + other

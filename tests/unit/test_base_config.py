@@ -98,13 +98,14 @@ def test_a_null_in_the_file_is_no_value(file: Path) -> None:
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(file: Path, content: bytes, message: str) -> None:
     file.write_bytes(content)
-    assert error_of(file).startswith(f"{file}: ")
+    assert error_of(file).startswith(f"general.base_raw_config_file: {file}: ")
     assert message in error_of(file)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    assert error_of(tmp_path / "gone.json") == f"{tmp_path}/gone.json: No such file or directory"
-    assert error_of(tmp_path) == f"{tmp_path}: Is a directory"
+def test_a_missing_file_is_named_with_its_setting(tmp_path: Path) -> None:
+    setting = "general.base_raw_config_file"
+    assert error_of(tmp_path / "gone.json") == f"{setting}: {tmp_path}/gone.json: No such file or directory"
+    assert error_of(tmp_path) == f"{setting}: {tmp_path}: Is a directory"
 
 
 def test_a_secret_is_not_shown(file: Path) -> None:
@@ -126,7 +127,7 @@ def test_what_cannot_be_stored_is_refused(file: Path, content: str) -> None:
     try:
         encode_document({"value": base(file)}).encode()
     except SettingsError as error:
-        assert str(error).startswith(f"{file}: ")  # noqa: PT017
+        assert str(error).startswith(f"general.base_raw_config_file: {file}: ")  # noqa: PT017
     except (ValueError, RecursionError) as error:
         pytest.fail(f"the server would have ended with {type(error).__name__}")
     else:

@@ -60,9 +60,8 @@ toml_values = st.one_of(
     [
         ("integer", 1, 1),
         ("integer", 10, 10),
-        ("integer", "7", 7),
         ("port", 0, 0),
-        ("port", "65535", 65535),
+        ("port", 65535, 65535),
         ("seconds", 0, 0.0),
         ("seconds", 300, 300.0),
         ("seconds", 0.25, 0.25),
@@ -99,14 +98,14 @@ def test_a_value_that_is_allowed(name: str, value: Any, result: Any) -> None:
     [
         ("integer", [0, 11, -1, "0", "11", "x", "", "1.0", "1 ", "٥", 1.0, True, None, []]),
         ("port", [-1, 65536, "65536", "-0x1", True]),
-        ("seconds", [-1, 300.5, "5", float("nan"), float("inf"), True, None]),
+        ("seconds", [-1, 300.5, "500", float("nan"), float("inf"), True, None]),
         ("choice", ["INFO", "", None, 1, ["info"]]),
-        ("boolean", [0, 1, "true", "", None]),
+        ("boolean", [0, 1, "yes", "True", "", None]),
         ("folder", ["", "a\0b", 1, None, ["/"]]),
         ("file", ["", "a\0b", 1, None]),
         ("path", ["a\0b", 1, None, False, [], {}]),
         ("address", ["pbx", "192.0.2", "192.0.2.1:69", "[::1]", " ", 1, None, []]),
-        ("host", ["pbx example", "http://pbx", "a\n", 1, None, False, [], {}]),
+        ("host", ["300.1.1.1", "192.0.2", "pbx example", "http://pbx", "a\n", 1, None, False, [], {}]),
         ("location", ["", "ftp://provd.example.org", "file:///plugins", "http://", "http://[::1", "a\0b", 1, None]),
         (
             "port_range",
@@ -119,6 +118,58 @@ def test_a_value_that_is_not_allowed(name: str, values: list[Any]) -> None:
         with pytest.raises(InvalidValueError) as caught:
             TYPES[name]("the field", value)
         assert caught.value.field == "the field"
+        assert str(caught.value).endswith(f"; allowed: {TYPES[name].allowed}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("integer", "7"), ("port", "26969"), ("seconds", "2.5"), ("boolean", "true")]
+)
+def test_a_number_in_quotes_is_no_number_and_the_quotes_are_named(name: str, value: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        TYPES[name]("the field", value)
+    assert str(caught.value) == (
+        f"the field: {value!r} is not allowed; allowed: {TYPES[name].allowed}, without quotes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "result"),
+    [
+        ("integer", "7", 7),
+        ("port", "65535", 65535),
+        ("seconds", "5", 5.0),
+        ("seconds", "0.25", 0.25),
+        ("boolean", "true", True),
+        ("boolean", "false", False),
+        ("choice", "info", "info"),
+        ("folder", "/srv", Path("/srv")),
+        ("port_range", "1-2", (1, 2)),
+    ],
+)
+def test_a_text_of_the_command_line_that_is_allowed(name: str, text: str, result: Any) -> None:
+    value = TYPES[name].from_text("--flag", text)
+    assert value == result
+    assert type(value) is type(result) or isinstance(result, Path)
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("integer", ["0", "11", "x", "", "1.0", "1 ", "٥", "-1", "9" * 5000]),
+        ("port", ["65536", "-0x1"]),
+        ("seconds", ["", "x", "301", "nan", "inf", "1e2", "-1", " 1", "9" * 5000]),
+        ("boolean", ["", "1", "yes", "True"]),
+        ("choice", ["INFO"]),
+        ("folder", ["", "a\0b"]),
+        ("address", ["pbx"]),
+        ("host", ["300.1.1.1"]),
+    ],
+)
+def test_a_text_of_the_command_line_that_is_not_allowed(name: str, texts: list[str]) -> None:
+    for text in texts:
+        with pytest.raises(InvalidValueError) as caught:
+            TYPES[name].from_text("--flag", text)
+        assert str(caught.value).startswith("--flag: ")
         assert str(caught.value).endswith(f"; allowed: {TYPES[name].allowed}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ from provd.errors import SettingsError
 from provd.option_types import Option
 from provd.settings import OPTIONS, Settings, default_file_text, load_settings, plugins_folder, store_path
 
+TABLES = "[general], [tftp], [http], [admin], [security]"
 IDS = [option.name for option in OPTIONS]
 
 
@@ -171,6 +173,38 @@ def test_a_file_that_is_given_must_exist(tmp_path: Path) -> None:
         load_settings(tmp_path / "nothing.toml", {})
 
 
+def test_the_files_that_were_read_are_known(file: Path, conf_d: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (conf_d / "b.toml").touch()
+    (conf_d / "a.toml").touch()
+    monkeypatch.setattr(module, "DEFAULT_FILE", file)
+    assert load_settings(None, {}).files == [file, conf_d / "a.toml", conf_d / "b.toml"]
+    file.unlink()
+    assert load_settings(None, {}).files == [conf_d / "a.toml", conf_d / "b.toml"]
+
+
+def test_a_folder_of_settings_that_nobody_may_see_is_named(
+    file: Path, conf_d: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(module.os, "listdir", refuse)  # root, who runs the tests in containers, may see all
+    assert mistake(file, "") == f"{conf_d}: Permission denied"
+
+
+def test_a_default_file_that_nobody_may_see_is_not_taken_for_a_missing_one(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(module, "DEFAULT_FILE", file)
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, {})
+    assert str(caught.value) == f"{file}: Permission denied"
+
+
 def test_a_file_that_cannot_be_read_is_named(file: Path, conf_d: Path) -> None:
     (conf_d / "a.toml").mkdir()
     with pytest.raises(SettingsError, match=r"conf\.d/a\.toml: Is a directory$"):
@@ -189,23 +223,154 @@ def test_a_file_that_is_no_utf8_is_named(file: Path) -> None:
 
 
 def test_an_unknown_table_is_named_with_those_that_there_are(file: Path) -> None:
-    message = mistake(file, "[ftp]\nport = 1\n")
-    assert message == (f"{file}: ftp: there is no such table; allowed: [general], [tftp], [http], [admin], [security]")
+    message = mistake(file, "[sip]\nport = 1\n")
+    assert message == f"{file}: sip: there is no such table; allowed: {TABLES}"
+    assert mistake(file, "[ftp]\nport = 1\n") == (
+        f"{file}: ftp: there is no such table; allowed: {TABLES}; did you mean 'tftp'?"
+    )
+    assert mistake(file, "[[genral]]\n") == (
+        f"{file}: genral: there is no such table; allowed: {TABLES}; did you mean 'general'?"
+    )
 
 
-def test_an_option_outside_any_table_is_named(file: Path) -> None:
-    assert mistake(file, "port = 1\n").startswith(f"{file}: port: ")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('state_dir = "/srv"', "state_dir: stands before any [table]; state_dir belongs into [general]"),
+        ("port = 1", "port: stands before any [table]; port belongs into [tftp] or [http] or [admin]"),
+        ("colour = 1", f"colour: stands before any [table]; every option stands in one of {TABLES}"),
+    ],
+)
+def test_an_option_before_any_table_is_named_with_its_table(file: Path, line: str, message: str) -> None:
+    assert mistake(file, f"{line}\n[tftp]\n") == f"{file}: {message}"
 
 
 def test_an_unknown_option_is_named_with_those_that_there_are(file: Path) -> None:
     message = mistake(file, "[admin]\nprot = 1\n")
-    assert message == f"{file}: admin.prot: there is no such option; allowed: port, address"
+    assert message == f"{file}: admin.prot: there is no such option; allowed: port, address; did you mean 'port'?"
+    message = mistake(file, "[admin]\ncolour = 1\n")
+    assert message == f"{file}: admin.colour: there is no such option; allowed: port, address"
+
+
+def test_an_option_of_another_table_is_named_with_its_table(file: Path) -> None:
+    message = mistake(file, '[admin]\nlog_level = "info"\n')
+    assert message.endswith("allowed: port, address; log_level belongs into [general]")
+
+
+def test_the_file_is_named_with_its_full_path(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    assert mistake(Path(file.name), "port = 1").startswith(f"{file}: port: ")
+
+
+def test_a_name_that_would_break_the_line_does_not(file: Path) -> None:
+    for text in ('"a\\nb" = 1', '["a\\nb"]', '[tftp]\n"a\\nb" = 1'):
+        assert "\n" not in mistake(file, text)
+
+
+def test_every_mistake_is_told_in_a_line_of_its_own(file: Path, conf_d: Path) -> None:
+    (conf_d / "a.toml").write_text("[tftp\n")
+    (conf_d / "b.toml").write_text('[tftp]\nport = "69"\n[sip]\n')
+    file.write_text('port = 1\n[admin]\nprot = 1\nport = -1\n[http]\nport = 8666\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, {"tftp.port": "x", "general.log_level": "loud"})
+    beginnings = [
+        f"{file}: port: stands before", f"{file}: admin.prot: ", f"{file}: admin.port: -1 ",
+        f"{conf_d}/a.toml: Expected ", f"{conf_d}/b.toml: tftp.port: '69' ", f"{conf_d}/b.toml: sip: ",
+        "--tftp-port: 'x' ", "--log-level: 'loud' ",
+    ]  # fmt: skip
+    lines = str(caught.value).split("\n")
+    assert [line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True)] == [True] * 8
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[general]\nstate_dir = /var/lib  # here",
+            "Invalid value (at line 2, column 13): 'state_dir = /var/lib  # here'; "
+            'a text needs quotes: state_dir = "/var/lib"',
+        ),
+        (
+            "[general]\r\n\r\nbind = 192.0.2.1\r\n",
+            "Expected newline or end of document after a statement (at line 3, column 13): 'bind = 192.0.2.1'; "
+            'a text needs quotes: bind = "192.0.2.1"',
+        ),
+        (
+            "[tftp]\nport_range = 1-2\n",
+            "Expected newline or end of document after a statement (at line 2, column 15): 'port_range = 1-2'; "
+            'a text needs quotes: port_range = "1-2"',
+        ),
+        (
+            "[tftp]\nsingle_port = yes\n",
+            "Invalid value (at line 2, column 15): 'single_port = yes'; allowed: true or false",
+        ),
+        ("state_dir = ", "Invalid value (at end of document): 'state_dir ='"),
+        (
+            '[general]\nbind = ""\nstate_dir = "/var/lib\n',
+            "Illegal character '\\n' (at line 3, column 22): 'state_dir = \"/var/lib'",
+        ),
+        (
+            "[tftp]\nport = 1\n# a comment\nport = 2\n",
+            "Cannot overwrite a value (at line 4, column 9): 'port = 2'; port is there already, in line 2",
+        ),
+        (
+            "[tftp]\nport = 1\n[http]\nport = 1\nport = 2",
+            "Cannot overwrite a value (at end of document): 'port = 2'; port is there already, in line 4",
+        ),
+        ("[tftp]\n[tftp]\n", "Cannot declare ('tftp',) twice (at line 2, column 6): '[tftp]'"),
+        ("[tftp]\nport = 1\n[tftp.port]\n", "Cannot overwrite a value (at line 3, column 11): '[tftp.port]'"),
+    ],
+)
+def test_what_is_no_toml_is_shown_with_its_line_and_advice(file: Path, text: str, message: str) -> None:
+    file.write_text(text, newline="")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, {})
+    assert str(caught.value) == f"{file}: {message}"
+
+
+def test_an_over_long_line_is_cut(file: Path) -> None:
+    assert len(mistake(file, "x = y" + "z" * 10_000)) < len(str(file)) + 400
+
+
+def test_lists_that_are_nested_too_deep_are_a_mistake(file: Path) -> None:
+    assert mistake(file, "x = " + "[" * 100_000).startswith(f"{file}: ")
+
+
+# --- contradictions
+
+
+@pytest.mark.parametrize(
+    ("bind", "address", "clash"),
+    [
+        ("", "127.0.0.1", True),
+        ("127.0.0.1", "", True),
+        ("::", "127.0.0.1", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "127.0.0.1", False),
+        ("0.0.0.0", "::1", False),
+    ],
+)
+def test_two_doors_cannot_have_the_same_port_of_an_address(file: Path, bind: str, address: str, clash: bool) -> None:
+    text = f'[general]\nbind = "{bind}"\n[http]\nport = 28667\n[admin]\naddress = "{address}"\nport = 28667\n'
+    if clash:
+        assert mistake(file, text).startswith("admin.port and http.port are both 28667; ")
+    else:
+        assert loaded(file, text)["admin.port"] == 28667
+
+
+def test_free_ports_and_those_of_another_protocol_are_not_the_same(file: Path) -> None:
+    loaded(file, "[http]\nport = 0\n[admin]\nport = 0\n")
+    loaded(file, "[http]\nport = 8667\n[tftp]\nport = 8667\n")
 
 
 @pytest.mark.parametrize(
     ("text", "field", "value", "allowed"),
     [
         ("[tftp]\nport = 70000", "tftp.port", "70000", "a whole number from 0 to 65535"),
+        ('[tftp]\nport = "26969"', "tftp.port", "'26969'", "a whole number from 0 to 65535, without quotes"),
+        ('[general]\nexternal_ip = "300.1.1.1"', "general.external_ip", "'300.1.1.1'", "an address, a host name"),
         ("[tftp]\nport = true", "tftp.port", "True", "a whole number from 0 to 65535"),
         ("[tftp]\nport = []", "tftp.port", "[]", "a whole number from 0 to 65535"),
         ('[tftp]\nsingle_port = "yes"', "tftp.single_port", "'yes'", "true or false"),
