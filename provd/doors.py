@@ -90,12 +90,19 @@ def _opened(door: str, address: str, port: int) -> socket.socket:
         return open_udp_socket(address, port) if door == "tftp" else _open_tcp_socket(address, port)
     except OSError as error:
         where = f"{address or 'all addresses'} port {port}"
-        advice = ""
-        if error.errno == errno.EACCES:
-            advice = "; ports below 1024 need systemd's sockets, root, or CAP_NET_BIND_SERVICE"
-        elif error.errno == errno.EADDRINUSE:
-            advice = "; another program has it"
-        raise SettingsError(f"{door} door: {where}: {error.strerror}{advice}") from error
+        raise SettingsError(f"{door} door: {where}: {error.strerror}{_advice(door, error.errno)}") from error
+
+
+def _advice(door: str, error_number: int | None) -> str:
+    """What to do when a door's address and port cannot be had."""
+    if error_number == errno.EACCES:
+        return "; ports below 1024 need systemd's sockets, root, or CAP_NET_BIND_SERVICE"
+    if error_number == errno.EADDRINUSE:
+        return f"; another program has it, choose another {door}.port"
+    if error_number == errno.EADDRNOTAVAIL:
+        setting = "admin.address" if door == "admin" else "general.bind"
+        return f"; no interface has this address, see {setting}"
+    return ""
 
 
 def _open_tcp_socket(address: str, port: int) -> socket.socket:

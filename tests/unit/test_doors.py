@@ -123,8 +123,10 @@ def test_a_port_that_another_program_has_is_named(
     port = make_socket(kind).getsockname()[1]
     with pytest.raises(SettingsError) as caught:
         open_doors(**{f"{door}_port": port})
-    expected = f"{door} door: 127.0.0.1 port {port}: Address already in use; another program has it"
-    assert str(caught.value) == expected
+    assert str(caught.value) == (
+        f"{door} door: 127.0.0.1 port {port}: Address already in use; "
+        f"another program has it, choose another {door}.port"
+    )
 
 
 def test_a_port_that_is_taken_on_all_addresses_is_named_so(open_doors: Open, make_socket: MakeSocket) -> None:
@@ -133,9 +135,19 @@ def test_a_port_that_is_taken_on_all_addresses_is_named_so(open_doors: Open, mak
         open_doors(general_bind="", http_port=port)
 
 
-def test_an_address_that_is_not_this_machines_is_named(open_doors: Open) -> None:
-    with pytest.raises(SettingsError, match=r"tftp door: 192\.0\.2\.1 port 0: Cannot assign requested address"):
-        open_doors(general_bind="192.0.2.1")
+@pytest.mark.parametrize(
+    ("door", "setting"), [("tftp", "general.bind"), ("http", "general.bind"), ("admin", "admin.address")]
+)
+def test_an_address_that_is_not_this_machines_is_named_with_its_setting(
+    open_doors: Open, make_socket: MakeSocket, door: str, setting: str
+) -> None:
+    inherited = [inherit("tftp", make_socket(socket.SOCK_DGRAM))] if door == "http" else []
+    with pytest.raises(SettingsError) as caught:
+        open_doors(inherited, **{setting.replace(".", "_"): "192.0.2.1"})
+    assert str(caught.value) == (
+        f"{door} door: 192.0.2.1 port 0: Cannot assign requested address; "
+        f"no interface has this address, see {setting}"
+    )
 
 
 def test_a_port_below_1024_is_explained_to_who_may_not_have_it() -> None:
