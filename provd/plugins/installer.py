@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import bz2
 import io
+import logging
 import os
 import secrets
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from provd.atomicfile import TEMPORARY_PREFIX, sync_folder, write_file
-from provd.errors import AlreadyExistsError, RepositoryError
+from provd.errors import AlreadyExistsError, PluginLoadError, RepositoryError
 from provd.plugins.info import read_plugin_info
+from provd.plugins.repository import Repository
+
+log = logging.getLogger(__name__)
 
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 MAX_MEMBERS = 10_000
@@ -46,6 +50,29 @@ def install_archive(plugin_id: str, archive: bytes, plugins_folder: Path) -> Pat
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return target
+
+
+def log_other_versions(plugin_ids: Iterable[str], repository: Repository, plugins_folder: Path) -> None:
+    """Say which of these installed plugins the repository has in another version, and that they stay as they are.
+
+    Nothing is raised. A repository on the network may take long to answer, so nobody should have to wait for this.
+    """
+    try:
+        entries = repository.entries()
+    except RepositoryError as error:
+        log.info("installed plugins not compared with the repository: reason=%r", str(error))
+        return
+    for plugin_id in plugin_ids:
+        try:
+            installed = read_plugin_info(plugins_folder / plugin_id).version
+        except PluginLoadError:
+            continue  # loading it says why
+        entry = entries.get(plugin_id)
+        if entry is not None and entry.version != installed:
+            log.warning(
+                "plugin not upgraded: plugin=%s installed=%r repository_has=%r repository=%s",
+                plugin_id, installed, entry.version, repository.location,
+            )  # fmt: skip
 
 
 def _unpack(plugin_id: str, archive: bytes, staging: Path) -> None:

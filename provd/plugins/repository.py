@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import hmac
 import json
@@ -9,7 +10,7 @@ import logging
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -25,6 +26,11 @@ INDEX_NAME = "plugins.db"
 MAX_INDEX_BYTES = 16 * 1024 * 1024
 MAX_ARCHIVE_BYTES = 64 * 1024 * 1024
 TIMEOUT_S = 15
+_SETTING = "general.plugin_server"
+"""The option that says where the repository is; every message about the repository begins with it."""
+_LISTED = 10
+"""How many plugins a message names, of how many it looks at: an index may have thousands."""
+_COMPARED = 1000
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.tar\.bz2")
 
 
@@ -54,9 +60,9 @@ class Repository:
         try:
             index = json.loads(self._read(INDEX_NAME, MAX_INDEX_BYTES))
         except (ValueError, RecursionError) as error:
-            raise RepositoryError(f"{self.location}/{INDEX_NAME}: not JSON: {error}") from error
+            raise RepositoryError(f"{_SETTING}: {self.location}/{INDEX_NAME}: not JSON: {error}") from error
         if not isinstance(index, Mapping):
-            raise RepositoryError(f"{self.location}/{INDEX_NAME}: an object is needed")
+            raise RepositoryError(f"{_SETTING}: {self.location}/{INDEX_NAME}: an object is needed")
         entries = {}
         for plugin_id, data in index.items():
             try:
@@ -71,15 +77,17 @@ class Repository:
         Raises:
             RepositoryError: there is no such plugin, or its archive cannot be had or is not the one of the index.
         """
-        entry = self.entries().get(plugin_id)
+        entries = self.entries()
+        entry = entries.get(plugin_id)
         if entry is None:
-            raise RepositoryError(f"{plugin_id}: not in the repository {self.location}")
+            there_are = _closest(plugin_id, list(entries))
+            raise RepositoryError(f"{_SETTING}: {self.location} has no plugin {plugin_id}; {there_are}")
         content = self._read(entry.filename, MAX_ARCHIVE_BYTES)
         _verify(entry, content)
         return content
 
     def _read(self, name: str, max_bytes: int) -> bytes:
-        where = f"{self.location}/{name}"
+        where = f"{_SETTING}: {self.location}/{name}"
         try:
             if urlsplit(self.location).scheme in ("http", "https"):
                 url = f"{self.location}/{quote(name)}"
@@ -88,12 +96,30 @@ class Repository:
             else:
                 with Path(self.location, name).open("rb") as file:
                     content = file.read(max_bytes + 1)
+        except FileNotFoundError as error:
+            raise RepositoryError(f"{_SETTING}: {self.location} has no {name}") from error
         except (OSError, ValueError, HTTPException) as error:  # urllib.error.URLError is an OSError
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            raise RepositoryError(f"{where}: {reason}") from error
+            raise RepositoryError(f"{where}: {_reason(error)}") from error
         if len(content) > max_bytes:
             raise RepositoryError(f"{where}: larger than {max_bytes} bytes")
         return content
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the number of the error and the file's path."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"{error.code} {error.reason}"
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return (isinstance(cause, OSError) and cause.strerror) or str(cause)
+
+
+def _closest(plugin_id: str, there: Sequence[str]) -> str:
+    """The plugins that there are, those first that somebody may have meant who wrote `plugin_id`."""
+    if not there:
+        return "it is empty"
+    listed = difflib.get_close_matches(plugin_id, there[:_COMPARED], n=_LISTED, cutoff=0)
+    more = f" and {len(there) - len(listed)} more" if len(there) > len(listed) else ""
+    return f"it has {', '.join(listed)}{more}"
 
 
 def _entry(plugin_id: str, data: Any) -> Entry:

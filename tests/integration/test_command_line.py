@@ -58,6 +58,11 @@ def test_help_lists_every_option_of_the_table_that_has_a_flag() -> None:
         assert flag in text
 
 
+def test_help_tells_the_exit_codes() -> None:
+    text = xivo_provd("--help", status=0).stdout
+    assert re.findall(r"^  (\d)  ", text.partition("exit codes:\n")[2], re.M) == ["0", "1", "2"]
+
+
 def test_the_shipped_settings_file_is_the_one_that_the_table_makes() -> None:
     assert (ROOT / "etc" / "provd.toml").read_text() == default_file_text(), "run: make settings"
 
@@ -81,6 +86,27 @@ def test_a_wrong_setting_is_named_and_the_server_does_not_start(
     assert not (tmp_path / "state").exists()
 
 
+def test_every_mistake_in_the_settings_is_told(settings: Callable[..., list[str]], tmp_path: Path) -> None:
+    arguments = settings('state_dir = "/srv"\n[tftp]\nport = "69"\nprot = 69\n')
+    beginnings = [f"xivo-provd: {tmp_path}/provd.toml: {name}: " for name in ("state_dir", "tftp.port", "tftp.prot")]
+    for more in ([], ["--check"]):
+        lines = xivo_provd(*arguments, *more, status=2).stderr.splitlines()
+        assert [line.startswith(each) for line, each in zip(lines, beginnings, strict=True)] == [True] * 3, lines
+
+
+def test_two_doors_with_the_same_port_are_named(settings: Callable[..., list[str]]) -> None:
+    result = xivo_provd(*settings(), "--http-port", "28667", "--admin-port", "28667", status=2)
+    assert "admin.port and http.port are both 28667" in result.stderr
+
+
+def test_a_base_raw_config_that_is_missing_is_named_with_its_setting(
+    settings: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    text = f'[general]\nbase_raw_config_file = "/nonexistent.json"\n[security]\nlog_file = "{tmp_path}/log"\n'
+    message = "xivo-provd: general.base_raw_config_file: /nonexistent.json: No such file or directory\n"
+    assert xivo_provd(*settings(text), status=2).stderr == message
+
+
 def test_a_wrong_flag_is_named(settings: Callable[..., list[str]]) -> None:
     result = xivo_provd(*settings(), "--tftp-port", "many", status=2)
     assert "--tftp-port: 'many' is not allowed; allowed: a whole number from 0 to 65535" in result.stderr
@@ -96,18 +122,19 @@ def test_a_port_that_is_taken_is_named(settings: Callable[..., list[str]]) -> No
         taken.bind(("::", 0))
         port = taken.getsockname()[1]
         result = xivo_provd(*settings(), "--tftp-port", str(port), status=2)
-    assert f"tftp door: all addresses port {port}: Address already in use; another program has it" in result.stderr
+    assert f"tftp door: all addresses port {port}: Address already in use; another program has it, " in result.stderr
 
 
 def test_a_plugin_that_is_not_in_the_repository_is_named(settings: Callable[..., list[str]], repository: Path) -> None:
     arguments = [*settings(), "--plugin-repository", str(repository)]
     result = xivo_provd(*arguments, "--install-plugin", "xivo-nothing-1.0", status=1)
-    assert f"xivo-nothing-1.0: not in the repository {repository}" in result.stderr
+    expected = f"general.plugin_server: {repository} has no plugin xivo-nothing-1.0; it has {AASTRA}"
+    assert expected in result.stderr
 
 
 def test_a_repository_that_is_not_there_is_named(settings: Callable[..., list[str]], tmp_path: Path) -> None:
     result = xivo_provd(*settings(), "--plugin-repository", f"{tmp_path}/none", "--install-plugin", AASTRA, status=1)
-    assert f"{tmp_path}/none/plugins.db" in result.stderr
+    assert f"xivo-provd: general.plugin_server: {tmp_path}/none has no plugins.db\n" in result.stderr
 
 
 def test_a_plugin_is_installed_from_a_web_server(

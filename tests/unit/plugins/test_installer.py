@@ -5,12 +5,15 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
+import logging
 import os
 import stat
 import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,8 +21,9 @@ import pytest
 from provd.atomicfile import TEMPORARY_PREFIX
 from provd.errors import AlreadyExistsError, PluginLoadError, RepositoryError
 from provd.plugins import installer
-from provd.plugins.installer import install_archive
+from provd.plugins.installer import install_archive, log_other_versions
 from provd.plugins.loader import load_plugin
+from provd.plugins.repository import Repository
 
 from .sample import ENTRY, write_plugin
 
@@ -239,3 +243,54 @@ def test_a_kill_in_between_leaves_nothing_that_can_be_seen(plugins: Path) -> Non
     assert child.wait() == -9
     assert [path for path in plugins.iterdir() if not path.name.startswith(".")] == []
     assert install_archive(PLUGIN, whole(), plugins) == plugins / PLUGIN
+
+
+# --- other versions
+
+
+@pytest.fixture
+def told(plugins: Path, caplog: pytest.LogCaptureFixture) -> Callable[..., list[tuple[int, str]]]:
+    """What is logged of installed plugins when the repository beside them has these."""
+
+    def compare(repository: Mapping[str, str] | None, *plugin_ids: str) -> list[tuple[int, str]]:
+        if repository is not None:
+            entries = {
+                plugin_id: {"filename": "x.tar.bz2", "version": version, "sha1sum": "0"}
+                for plugin_id, version in repository.items()
+            }
+            (plugins.parent / "plugins.db").write_text(json.dumps(entries))
+        with caplog.at_level(logging.INFO):
+            log_other_versions(plugin_ids, Repository(str(plugins.parent)), plugins)
+        return [(record.levelno, record.getMessage()) for record in caplog.records]
+
+    return compare
+
+
+@pytest.mark.parametrize("version", ["1.1", "0.9", "1.0 "])
+def test_a_plugin_of_another_version_is_named(plugins: Path, told: Callable[..., list], version: str) -> None:
+    write_plugin(plugins)
+    assert told({PLUGIN: version}, PLUGIN) == [
+        (
+            logging.WARNING,
+            f"plugin not upgraded: plugin={PLUGIN} installed='1.0' repository_has={version!r} "
+            f"repository={plugins.parent}",
+        )
+    ]
+
+
+def test_a_plugin_of_the_same_version_and_one_that_the_repository_lacks_are_not(
+    plugins: Path, told: Callable[..., list]
+) -> None:
+    write_plugin(plugins)
+    write_plugin(plugins, "xivo-own-1.0")
+    write_plugin(plugins, "xivo-bad-1.0", info="{")
+    assert told({PLUGIN: "1.0", "xivo-bad-1.0": "2.0"}, PLUGIN, "xivo-own-1.0", "xivo-bad-1.0", "xivo-gone-1.0") == []
+
+
+def test_a_repository_that_cannot_be_asked_is_no_reason_not_to_start(
+    plugins: Path, told: Callable[..., list]
+) -> None:
+    write_plugin(plugins)
+    reason = f"general.plugin_server: {plugins.parent} has no plugins.db"
+    message = f"installed plugins not compared with the repository: reason={reason!r}"
+    assert told(None, PLUGIN) == [(logging.INFO, message)]

@@ -25,6 +25,8 @@ SHA1 = hashlib.sha1(ARCHIVE).hexdigest()
 SHA256 = hashlib.sha256(ARCHIVE).hexdigest()
 GOOD = {"filename": "good-1.0.tar.bz2", "version": "1.0", "description": "Good.", "sha256sum": SHA256}
 
+SETTING = "general.plugin_server: "
+
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -115,7 +117,7 @@ def test_redirections_are_followed() -> None:
 @pytest.mark.parametrize("target", ["/plugins.db", "file:///etc/passwd", "gopher://127.0.0.1/"])
 def test_redirections_in_a_circle_or_to_other_schemes_are_refused(target: str) -> None:
     with http_server(lambda handler: send(handler, b"", 302, Location=target)) as url:
-        assert error_of(url).startswith(f"{url}/plugins.db: ")
+        assert error_of(url).startswith(f"{SETTING}{url}/plugins.db: ")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ def test_redirections_in_a_circle_or_to_other_schemes_are_refused(target: str) -
 def test_a_wrong_entry_hides_only_itself(folder: Path, entry: Any) -> None:
     (folder / INDEX_NAME).write_bytes(index_of({"bad": entry, "good": GOOD}))
     assert list(Repository(str(folder)).entries()) == ["good"]
-    assert error_of(folder, "bad") == f"bad: not in the repository {folder}"
+    assert error_of(folder, "bad") == f"{SETTING}{folder} has no plugin bad; it has good"
 
 
 @pytest.mark.parametrize("plugin_id", ["../evil", "", ".hidden", "a b", "a/b", "x" * 101])
@@ -151,21 +153,46 @@ def test_an_id_that_is_none_hides_only_itself(folder: Path, plugin_id: str) -> N
 @pytest.mark.parametrize("content", [b"", b"{", b"<html>Not found</html>", b"\xff\xfe"])
 def test_an_index_that_is_no_json_is_named(folder: Path, content: bytes) -> None:
     (folder / INDEX_NAME).write_bytes(content)
-    assert error_of(folder).startswith(f"{folder}/plugins.db: not JSON: ")
+    assert error_of(folder).startswith(f"{SETTING}{folder}/plugins.db: not JSON: ")
 
 
 def test_an_index_that_is_nested_too_deep_is_named(folder: Path) -> None:
     (folder / INDEX_NAME).write_bytes(b"[" * 100_000)
-    assert error_of(folder).startswith(f"{folder}/plugins.db: ")
+    assert error_of(folder).startswith(f"{SETTING}{folder}/plugins.db: ")
 
 
 def test_an_index_that_is_a_list_is_named(folder: Path) -> None:
     (folder / INDEX_NAME).write_bytes(b"[]")
-    assert error_of(folder) == f"{folder}/plugins.db: an object is needed"
+    assert error_of(folder) == f"{SETTING}{folder}/plugins.db: an object is needed"
 
 
 def test_without_an_index_the_folder_is_named(tmp_path: Path) -> None:
-    assert error_of(tmp_path / "gone").startswith(f"{tmp_path}/gone/plugins.db: ")
+    assert error_of(tmp_path / "gone") == f"{SETTING}{tmp_path}/gone has no plugins.db"
+    (tmp_path / INDEX_NAME).mkdir()
+    assert error_of(tmp_path) == f"{SETTING}{tmp_path}/plugins.db: Is a directory"
+
+
+@pytest.mark.parametrize(
+    ("asked", "names", "listed"),
+    [
+        ("xivo-aastra", [], "it is empty"),
+        ("xivo-aastra", ["xivo-aastra-3.3.1-SP2"], "it has xivo-aastra-3.3.1-SP2"),
+        ("xivo-astra-1", ["b", "xivo-yealink-1", "xivo-aastra-1"], "it has xivo-aastra-1, xivo-yealink-1, b"),
+    ],
+)
+def test_who_asks_for_a_plugin_that_is_not_there_is_told_which_are(
+    folder: Path, asked: str, names: list[str], listed: str
+) -> None:
+    (folder / INDEX_NAME).write_bytes(index_of(dict.fromkeys(names, GOOD)))
+    assert error_of(folder, asked) == f"{SETTING}{folder} has no plugin {asked}; {listed}"
+
+
+def test_not_all_of_many_plugins_are_listed(folder: Path) -> None:
+    (folder / INDEX_NAME).write_bytes(index_of({f"xivo-{number}": GOOD for number in range(20_000)}))
+    message = error_of(folder, "xivo-7-x")
+    assert "it has xivo-7, " in message
+    assert message.endswith(" and 19990 more")
+    assert message.count(",") == 9
 
 
 def test_sha256_counts_if_both_sums_are_there(folder: Path) -> None:
@@ -197,16 +224,16 @@ def test_a_tampered_or_truncated_archive_is_refused_and_both_sums_are_named(fold
 
 def test_a_missing_archive_is_named(folder: Path) -> None:
     (folder / "good-1.0.tar.bz2").unlink()
-    assert error_of(folder, "good").startswith(f"{folder}/good-1.0.tar.bz2: ")
+    assert error_of(folder, "good") == f"{SETTING}{folder} has no good-1.0.tar.bz2"
     with http_server(serving({"/plugins.db": index_of({"good": GOOD})})) as url:
-        assert error_of(url, "good") == f"{url}/good-1.0.tar.bz2: Not Found"
+        assert error_of(url, "good") == f"{SETTING}{url}/good-1.0.tar.bz2: 404 Not Found"
 
 
 def test_what_is_too_large_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository_module, "MAX_ARCHIVE_BYTES", len(ARCHIVE) - 1)
-    assert error_of(folder, "good") == f"{folder}/good-1.0.tar.bz2: larger than {len(ARCHIVE) - 1} bytes"
+    assert error_of(folder, "good") == f"{SETTING}{folder}/good-1.0.tar.bz2: larger than {len(ARCHIVE) - 1} bytes"
     monkeypatch.setattr(repository_module, "MAX_INDEX_BYTES", 10)
-    assert error_of(folder) == f"{folder}/plugins.db: larger than 10 bytes"
+    assert error_of(folder) == f"{SETTING}{folder}/plugins.db: larger than 10 bytes"
 
 
 def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,21 +257,21 @@ def test_an_answer_that_breaks_off_is_refused() -> None:
         send(handler, index_of({"good": GOOD})[:-5], Content_Length="1000")
 
     with http_server(answer) as url:
-        assert error_of(url).startswith(f"{url}/plugins.db: ")
+        assert error_of(url).startswith(f"{SETTING}{url}/plugins.db: ")
 
 
 def test_nobody_at_that_port_is_named() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        assert error_of(url) == f"{url}/plugins.db: [Errno 111] Connection refused"
+        assert error_of(url) == f"{SETTING}{url}/plugins.db: Connection refused"
 
 
 def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repository_module, "TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        assert error_of(url) == f"{url}/plugins.db: timed out"
+        assert error_of(url) == f"{SETTING}{url}/plugins.db: timed out"
 
 
 @pytest.mark.parametrize(
@@ -258,7 +285,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
 )
 def test_a_server_that_speaks_something_else_is_named(raw: bytes) -> None:
     with http_server(lambda handler: handler.wfile.write(raw) and None) as url:
-        assert error_of(url).startswith(f"{url}/plugins.db: ")
+        assert error_of(url).startswith(f"{SETTING}{url}/plugins.db: ")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +297,7 @@ def test_a_server_that_speaks_something_else_is_named(raw: bytes) -> None:
     ],
 )
 def test_a_location_that_is_none_is_named(location: str) -> None:
-    assert error_of(location).startswith(f"{location}/plugins.db: ")
+    assert error_of(location).startswith(f"{SETTING}{location}")
 
 
 def test_the_real_builders_repository_is_understood(tmp_path: Path) -> None:
