@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provd import __version__
-from provd.check import check
+from provd.check import Findings, become_owner, check
 from provd.errors import ProvdError, SettingsError
 from provd.logs import set_up_logging
 from provd.server import Server
@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = load_settings(options.config, given)
         set_up_logging(settings["general.log_level"])
         if options.check:
+            become_owner(settings["general.state_dir"])
             sys.exit(_report(check(settings)))
         Server(settings, options.install_plugin).run()
     except ProvdError as error:
-        for line in str(error).split("\n"):
-            print(f"xivo-provd: {line}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(error.exit_code)
 
 
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         help="install a plugin from the repository if it is not there, then go on; may be repeated",
     )
     parser.add_argument(
-        "--check", action="store_true", help="check the settings and the store, say what is wrong, and end"
+        "--check", action="store_true", help="check settings, store and plugins, say what is wrong, and end"
     )
     return parser
 
@@ -85,12 +85,22 @@ def _destination(flag: str) -> str:
     return flag.removeprefix("--").replace("-", "_")
 
 
-def _report(problems: list[str]) -> int:
-    for problem in problems:
-        print(f"xivo-provd: {problem}", file=sys.stderr)
-    if not problems:
-        print("xivo-provd: settings and store are in order")
-    return 1 if problems else 0
+def _report(findings: Findings) -> int:
+    for problem in (*findings.mistakes, *findings.damage):
+        _complain(problem)
+    for warning in findings.warnings:
+        _complain(f"warning: {warning}")
+    for thing in findings.looked_at:
+        print(f"xivo-provd: {thing}")
+    if not findings.exit_code:
+        but = ", but there are warnings" if findings.warnings else ""
+        print(f"xivo-provd: settings, store and plugins are in order{but}")
+    return findings.exit_code
+
+
+def _complain(text: str) -> None:
+    for line in text.split("\n"):
+        print(f"xivo-provd: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,47 @@ def test_a_plugin_is_installed_from_a_web_server(
 def test_a_check_finds_nothing_wrong_beside_a_running_server(server: RunningServer) -> None:
     http_get(server.http_port, f"/Aastra/{CONFIG}")
     arguments = ["--config", f"{server.state}/settings.toml", "--state-dir", f"{server.state}/lib", "--check"]
-    assert xivo_provd(*arguments, status=0).stdout == "xivo-provd: settings and store are in order\n"
+    result = xivo_provd(*arguments, status=0)
+    assert result.stdout.splitlines()[1:] == [
+        f"xivo-provd: settings: {server.state}/settings.toml",
+        f"xivo-provd: store: {server.state}/lib/provd.db: 1 device, {len(server.configs())} configs",
+        f"xivo-provd: plugins: {AASTRA}",
+        "xivo-provd: settings, store and plugins are in order",
+    ]
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("security.log_file", "/nonexistent/x.log", "No such file or directory"),
+        ("security.log_file", "{folder}", "Is a directory"),
+        ("general.state_dir", "{folder}/file", "Not a directory"),
+        ("general.state_dir", "{folder}/file/below", "Not a directory"),
+        ("general.state_dir", "/proc/x", ""),
+    ],
+)
+def test_a_place_with_which_the_server_does_not_start_is_named_by_a_check(
+    tmp_path: Path, option: str, value: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    values = {"general.state_dir": f"{tmp_path}/state", "security.log_file": f"{tmp_path}/security.log"}
+    values[option] = place = value.format(folder=tmp_path)
+    lines = [f'[{name.partition(".")[0]}]\n{name.partition(".")[2]} = "{path}"' for name, path in values.items()]
+    (tmp_path / "provd.toml").write_text("\n".join(lines))
+    arguments = ["--config", f"{tmp_path}/provd.toml", "--tftp-port=0", "--http-port=0", "--admin-port=0"]
+    assert f"xivo-provd: {option}: {place}: {reason}" in xivo_provd(*arguments, "--check", status=2).stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "provd.toml"]
+    xivo_provd(*arguments, status=2)  # the server agrees
+
+
+def test_a_check_before_the_first_start_warns_that_there_is_no_plugin(settings: Callable[..., list[str]]) -> None:
+    result = xivo_provd(*settings(), "--check", status=0)
+    assert result.stderr == (
+        "xivo-provd: warning: no plugin is installed, so no phone gets files; see --install-plugin\n"
+    )
+    assert "/state/provd.db: none yet\n" in result.stdout
+    assert result.stdout.endswith("are in order, but there are warnings\n")
 
 
 def test_a_check_names_what_is_damaged(server: RunningServer) -> None:
