@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ID",
         action="append",
         default=[],
-        help="install a plugin from the repository if it is not there, then go on; may be repeated",
+        help="install a plugin from the repository if it is not there, then go on; one that is there is not upgraded; "
+        "may be repeated",
     )
     parser.add_argument(
         "--check", action="store_true", help="check settings, store and plugins, say what is wrong, and end"
