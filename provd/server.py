@@ -20,7 +20,8 @@ from provd.doors import DoorSockets, open_door_sockets
 from provd.errors import SettingsError
 from provd.model.address import is_loopback
 from provd.plugins.host import PluginHost
-from provd.plugins.installer import install_archive
+from provd.plugins.info import is_plugin_id
+from provd.plugins.installer import install_archive, log_other_versions
 from provd.plugins.repository import Repository
 from provd.provisioning.application import Application
 from provd.report import Report
@@ -102,16 +103,21 @@ class Server:
         self._admin = [AdminDoor(listener, make_app(self._report.as_json)) for listener in sockets.admin]
 
     def _install(self, plugin_ids: Sequence[str]) -> None:
-        """Install the plugins that are not there yet.
+        """Install the plugins that are not there yet; of the others, log which have another version in the repository.
 
         Raises:
             ProvdError: one cannot be installed.
         """
         repository = Repository(self._settings["general.plugin_server"])
+        for plugin_id in plugin_ids:
+            if not is_plugin_id(plugin_id):
+                raise SettingsError(f"--install-plugin: {plugin_id!r} is no plugin id, such as xivo-aastra-3.3.1-SP2")
         missing = [plugin_id for plugin_id in plugin_ids if not (self._host.folder / plugin_id).exists()]
         for plugin_id in missing:
             install_archive(plugin_id, repository.archive(plugin_id), self._host.folder)
             log.info("plugin installed: plugin=%s repository=%s", plugin_id, repository.location)
+        present = [plugin_id for plugin_id in plugin_ids if plugin_id not in missing]
+        gevent.spawn(log_other_versions, present, repository, self._host.folder)  # the repository may be far away
 
     def _shut_down(self) -> None:
         """Doors first, each in its own time; then what they used."""

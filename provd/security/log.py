@@ -59,7 +59,7 @@ class SecurityLog:
         try:
             return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
-            raise SettingsError(f"security log {self._path}: {error.strerror}") from error
+            raise SettingsError(f"security.log_file: {self._path}: {error.strerror}") from error
 
     def _append(self, message: str) -> None:
         now = time.time()

@@ -18,7 +18,7 @@ import pytest
 from provd import __version__
 from provd.settings import OPTIONS, default_file_text
 from tests.integration.clients import CONFIG, http_get
-from tests.integration.server import AASTRA, RunningServer
+from tests.integration.server import AASTRA, RunningServer, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -224,3 +224,26 @@ def test_a_check_of_a_file_that_is_no_store_says_so(settings: Callable[..., list
     (tmp_path / "state" / "provd.db").write_text("this is no database" * 100)
     assert "not a database" in xivo_provd(*settings(), "--check", status=1).stderr
     assert "not a database" in xivo_provd(*settings(), status=1).stderr
+
+
+def test_a_plugin_in_another_version_than_the_repositorys_is_told_and_kept(
+    start_server: Callable[..., RunningServer],
+) -> None:
+    server = start_server()
+    info = server.tftpboot().parents[1] / "plugin-info"
+    info.write_text(info.read_text().replace('"version": "2.0"', '"version": "1.9"'))
+    server.stop()
+    server.start()
+    wait_until(lambda: "1.9" in server.log() and "2.0" in server.log(), 10, "the word of the other version")
+    assert '"version": "1.9"' in info.read_text()
+
+
+@pytest.mark.parametrize("plugin_id", ["..", "", "xivo-aastra/../x", "a b"])
+def test_what_is_no_plugin_id_is_not_installed(start_server: Callable[..., RunningServer], plugin_id: str) -> None:
+    server = start_server()
+    server.stop()
+    result = subprocess.run(
+        [*server.command, "--install-plugin", plugin_id], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert result.returncode == 2
+    assert f"--install-plugin: {plugin_id!r} is no plugin id" in result.stderr
