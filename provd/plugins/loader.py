@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -14,9 +15,13 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from provd.errors import PluginLoadError
+from provd.model.mac import normalize_mac
+from provd.model.raw_config import prepare_raw_config
 from provd.plugins.api import Plugin
 from provd.plugins.info import PluginInfo, is_plugin_id, read_plugin_info
-from provd.plugins.templates import TemplateSet
+from provd.plugins.templates import TemplateSet, unreachable_templates
+
+log = logging.getLogger(__name__)
 
 _PACKAGE_PREFIX = "_provd_plugin_"
 
@@ -50,7 +55,24 @@ def load_plugin(folder: Path) -> LoadedPlugin:
         raise PluginLoadError(f"entry.py: {type(error).__name__}: {error}") from error
     except SystemExit as error:
         raise PluginLoadError("entry.py: ends the program") from error
-    return LoadedPlugin(folder.name, folder, info, code, templates)
+    plugin = LoadedPlugin(folder.name, folder, info, code, templates)
+    _warn_of_unreachable_templates(plugin)
+    return plugin
+
+
+def _warn_of_unreachable_templates(plugin: LoadedPlugin) -> None:
+    """Say which custom templates will never be used, which otherwise nobody notices."""
+
+    def files_of(mac: str) -> list[str]:
+        device = {"id": "", "mac": normalize_mac(mac), "vendor": plugin.info.vendor}
+        raw_config = prepare_raw_config({"ip": "192.0.2.1", "http_port": 80, "tftp_port": 69})
+        try:
+            return [file.path.rpartition("/")[2] for file in plugin.code.device_files(device, raw_config)]
+        except (Exception, SystemExit):  # noqa: BLE001  (foreign code, asked for a phone that is not there)
+            return []
+
+    for path, reason in unreachable_templates(plugin.folder, plugin.info.models, files_of).items():
+        log.warning("custom template is never used: plugin=%s template=%r reason=%r", plugin.id, path, reason)
 
 
 def _import_entry(folder: Path) -> ModuleType:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, ClassVar
 
 import jinja2
+from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateModule
 from jinja2.loaders import split_template_path
+from jinja2.runtime import BlockReference, Context, markup_join, str_join
 from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
 
-MAX_REPEATED_LENGTH = 1024 * 1024
-MAX_EXPONENT = 1024
+from provd.plugins.bounded_filters import BOUNDED_FILTERS
+from provd.plugins.bounds import bounded_arguments, check_operation, check_texts, format_text, join
+from provd.plugins.limits import LimitExceededError
+
+MAX_TEMPLATE_BYTES = 1024 * 1024
 
 
 class OverridingLoader(jinja2.BaseLoader):
@@ -39,6 +42,8 @@ class OverridingLoader(jinja2.BaseLoader):
             raise jinja2.TemplateNotFound(template)
         path = found[0]
         try:
+            if found[-1] > MAX_TEMPLATE_BYTES:
+                raise OSError(f"larger than {MAX_TEMPLATE_BYTES} bytes")
             with open(path, encoding="utf-8") as file:
                 source = file.read()
         except (OSError, UnicodeDecodeError) as error:
@@ -60,57 +65,93 @@ class OverridingLoader(jinja2.BaseLoader):
 class _Template(jinja2.Template):
     """A template whose macros are made anew for each import, because Jinja2 would keep what they import."""
 
+    def make_module(self, *args: Any, **kwargs: Any) -> TemplateModule:
+        module = super().make_module(*args, **kwargs)
+        check_texts(module._body_stream)  # (which Jinja2 joins by itself when a template prints the module)
+        return module
+
     def _get_default_module(self, ctx: Any = None) -> TemplateModule:
         return self.make_module()
 
 
+class _CodeGenerator(CodeGenerator):
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        """`a ~ b` becomes a call of the environment's `join_operands`."""
+        self.write("environment.join_operands(context, (")
+        for operand in node.nodes:
+            self.visit(operand, frame)
+            self.write(", ")
+        self.write("))")
+
+    def visit_Extends(self, node: nodes.Extends, frame: Frame) -> None:
+        """A template that extends itself is an error that says so, where Jinja2 would go round and round."""
+        if isinstance(node.template, nodes.Const) and node.template.value == self.name:
+            self.fail(
+                f"{self.name} extends itself; a custom template takes the place of the shipped one of its name: "
+                "copy that one and edit the copy",
+                node.lineno,
+            )
+        super().visit_Extends(node, frame)
+
+
 class TemplateEnvironment(SandboxedEnvironment):
-    """A sandbox in which no operator makes a value that fills the memory or takes for ever."""
+    """A sandbox in which no operation makes a value that fills the memory or takes for ever.
 
-    intercepted_binops: ClassVar[frozenset[str]] = frozenset(["*", "**"])  # type: ignore[misc]
+    Many small ones may still; `provd.plugins.limits` ends them.
+    """
+
+    intercepted_binops: ClassVar[frozenset[str]] = frozenset(["+", "*", "**", "%"])  # type: ignore[misc]
     template_class = _Template
+    code_generator_class = _CodeGenerator
+    concat = staticmethod(join)
 
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.filters.update(BOUNDED_FILTERS)
+
+    def compile(self, source: Any, name: str | None = None, filename: str | None = None, *args: Any) -> Any:
+        """Compile as Jinja2 does; that takes long enough to be limited, and then the template must be named."""
+        try:
+            return super().compile(source, name, filename, *args)
+        except LimitExceededError as error:
+            raise jinja2.TemplateSyntaxError(str(error), 1, name, filename) from None
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """The value of `left operator right`.
 
         Raises:
             OverflowError: it would be too large.
         """
-        if operator == "**" and not abs(right) <= MAX_EXPONENT:
-            raise OverflowError(f"an exponent of more than {MAX_EXPONENT}")
-        if operator == "*" and _repeated_length(left, right) > MAX_REPEATED_LENGTH:
-            raise OverflowError(f"a repetition to more than {MAX_REPEATED_LENGTH} elements")
+        check_operation(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
+    def call(self, context: Context, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """What a call gives.
 
-class TimeIsOverError(Exception):
-    """A template has used up its time."""
+        Raises:
+            OverflowError: it would be too large.
+        """
+        method = getattr(called, "__wrapped__", called)  # (newer versions of Jinja2 wrap the method `format`)
+        value, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
+        if isinstance(value, str) and name in ("format", "format_map"):
+            return format_text(self, value, name, args, kwargs)
+        if isinstance(value, str | bytes | int):
+            args = bounded_arguments(value, name, args, kwargs)
+        if isinstance(called, BlockReference):
+            return self._block(called)
+        return super().call(context, called, *args, **kwargs)
 
+    def join_operands(self, context: Context, operands: tuple[Any, ...]) -> str:
+        """The value of `a ~ b ~ …`.
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt what takes more than `seconds` of the process's own time, also if it never lets go.
+        Raises:
+            OverflowError: it would be too large.
+        """
+        check_texts(operands)
+        return markup_join(operands) if context.eval_ctx.autoescape else str_join(operands)
 
-    Signals reach the main thread only; elsewhere there is no limit.
-    """
-    if threading.get_native_id() != os.getpid():
-        yield
-        return
-    before = signal.signal(signal.SIGVTALRM, _time_is_over)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
-
-
-def _time_is_over(number: int, frame: FrameType | None) -> None:
-    raise TimeIsOverError
-
-
-def _repeated_length(left: Any, right: Any) -> int:
-    for sequence, times in ((left, right), (right, left)):
-        if isinstance(sequence, str | bytes | list | tuple) and isinstance(times, int):
-            return len(sequence) * times
-    return 0
+    def _block(self, block: BlockReference) -> str:
+        """What `super()` or `self.name()` gives; older versions of Jinja2 join it without asking the environment."""
+        text = join(block._stack[block._depth](block._context))
+        autoescape = block._context.eval_ctx.autoescape
+        return Markup(text) if autoescape else text  # noqa: S704  (its values are escaped already)
