@@ -95,6 +95,9 @@ _TONE_SETS = {
 }
 """`tone set` by country; a phone that is told none keeps its own."""
 
+_AMERICAN_CLOCKS = ("US", "en_CA")
+"""Countries and locales with twelve hours on the clock and the month before the day."""
+
 _LABELS = {
     "de": {"remote_directory": "Telefonbuch", "voicemail": "Mailbox"},
     "en": {"remote_directory": "Directory", "voicemail": "Voicemail"},
@@ -225,6 +228,7 @@ class BaseAastraPlugin(Plugin):
         return {
             "XX_server": _provisioning_server(raw),
             "XX_timezone": "\n".join(_timezone_settings(raw["timezone"])) if "timezone" in raw else "",
+            "XX_clock": _clock(raw["locale"]) if "locale" in raw else None,
             "XX_locale": language,
             "XX_language_folder": self.LANGUAGE_FOLDER,
             "XX_dict": _labels(raw.get("locale", "")),
@@ -312,6 +316,12 @@ def _dst_change_settings(which: str, change: DstChange) -> Iterator[str]:
     yield f"dst {which} week: {-1 if change.week == 5 else change.week}"
     yield f"dst {which} day: {change.weekday + 1}"
     yield f"dst {which} hour: {change.hour}"
+
+
+def _clock(locale: str) -> dict[str, int]:
+    """`time format` and `date format` of a locale: 1:30pm and Mon Nov 23, or 13:30 and 23-Nov-26."""
+    is_american = locale in _AMERICAN_CLOCKS or locale.partition("_")[2] in _AMERICAN_CLOCKS
+    return {"time_format": 0, "date_format": 0} if is_american else {"time_format": 1, "date_format": 1}
 
 
 def _language(locale: str) -> tuple[str | None, str | None, str | None]:

@@ -62,6 +62,8 @@ _PARAMETERS = {
     "dst minutes": r"[1-5]?\d|60",
     "dst [start|end] relative date": r"1",
     **{f"dst {which} {part}": form for which in ("start", "end") for part, form in _DST_CHANGE.items()},
+    "time format": _FLAG,
+    "date format": r"[0-9]|1[01]",
     "language": r"[0-4]",
     "language 1": r"i18n/lang_[a-z_]+\.txt",
     "web language": r"[0-4]",

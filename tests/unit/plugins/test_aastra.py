@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import tarfile
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provd.errors import PluginError
+from provd.errors import PluginError, TemplateError
 from provd.model.identity import Identity
 from provd.model.raw_config import prepare_raw_config
 from provd.model.request import DhcpLease, HttpRequest, TftpRequest
@@ -292,6 +293,27 @@ def test_time_zone(settings: Settings, zone: str, expected: dict[str, str]) -> N
 
 def test_without_a_time_zone_the_phone_keeps_its_own(settings: Settings) -> None:
     assert dst(settings()) == {}
+
+
+@pytest.mark.parametrize(
+    ("locale", "time_format", "date_format"),
+    [
+        ("en_US", "0", "0"),
+        ("es_US", "0", "0"),
+        ("en_CA", "0", "0"),
+        ("fr_CA", "1", "1"),
+        ("en_GB", "1", "1"),
+        ("fr_FR", "1", "1"),
+        ("zh_CN", "1", "1"),
+    ],
+)
+def test_clock(settings: Settings, locale: str, time_format: str, date_format: str) -> None:
+    told = settings(locale=locale)
+    assert (told["time format"], told["date format"]) == (time_format, date_format)
+
+
+def test_without_a_locale_the_phone_keeps_its_clock(settings: Settings) -> None:
+    assert not {"time format", "date format"} & set(settings(timezone="America/New_York"))
 
 
 def test_time_server_is_turned_off_when_it_is_not_configured(settings: Settings) -> None:
@@ -624,23 +646,50 @@ def test_custom_base_template_holds_for_all_models(custom: LoadedPlugin) -> None
 def test_custom_template_of_a_model_holds_for_that_model_only(custom: LoadedPlugin) -> None:
     shutil.copy(custom.folder / "templates/6739i.tpl", custom.folder / "var/templates")
     with (custom.folder / "var/templates/6739i.tpl").open("a", encoding="utf-8") as template:
-        template.write("\n{% block local %}time format: 1{% endblock %}")
-    assert dict(_settings_in(files(custom, "6739i", {})[PHONE_FILE]))["time format"] == "1"
-    assert "time format" not in files(custom, "6731i", {})[PHONE_FILE]
+        template.write("\n{% block local %}call waiting: 0{% endblock %}")
+    assert dict(_settings_in(files(custom, "6739i", {})[PHONE_FILE]))["call waiting"] == "0"
+    assert "call waiting" not in files(custom, "6731i", {})[PHONE_FILE]
 
 
 def test_a_model_without_a_template_may_get_one(custom: LoadedPlugin) -> None:
-    customise(custom, "6735i.tpl", '{% extends "base.tpl" %}{% block local %}time format: 1{% endblock %}')
-    assert "\ntime format: 1\n" in files(custom, "6735i", {})[PHONE_FILE]
+    customise(custom, "6735i.tpl", '{% extends "base.tpl" %}{% block local %}call waiting: 0{% endblock %}')
+    assert "\ncall waiting: 0\n" in files(custom, "6735i", {})[PHONE_FILE]
 
 
 def test_custom_template_of_one_phone(custom: LoadedPlugin) -> None:
-    text = '{% extends "6731i.tpl" %}{% block time %}{{ super() }}time format: {{ XX_mac | length }}{% endblock %}'
+    text = '{% extends "6731i.tpl" %}{% block time %}{{ super() }}call waiting: {{ XX_mac | length }}{% endblock %}'
     customise(custom, "00085D2EECFB.cfg.tpl", text)
     told = dict(_settings_in(files(custom, "6731i", {})[PHONE_FILE]))
-    assert (told["time format"], told["time server disabled"]) == ("12", "1")
+    assert (told["call waiting"], told["time server disabled"]) == ("12", "1")
     other = files(custom, "6731i", {}, mac="00:08:5d:2e:ec:fc")
-    assert "time format" not in other["Aastra/00085D2EECFC.cfg"]
+    assert "call waiting" not in other["Aastra/00085D2EECFC.cfg"]
+
+
+def test_snippet_of_the_readme_works_for_a_model_and_is_refused_for_all(custom: LoadedPlugin) -> None:
+    readme = (custom.folder / "README").read_text(encoding="utf-8")
+    _, begin, rest = readme.partition("    {% extends")
+    snippet = textwrap.dedent(begin + rest.partition("  To change something for all models")[0])
+    customise(custom, "6731i.tpl", snippet)
+    assert dict(_settings_in(files(custom, "6731i", {})[PHONE_FILE]))["call waiting"] == "0"
+    customise(custom, "base.tpl", snippet)
+    with pytest.raises(TemplateError, match=r"^var/templates/base\.tpl, line 1: base\.tpl extends itself"):
+        files(custom, "6731i", {})
+
+
+def test_templates_that_can_never_be_used_are_logged(custom: LoadedPlugin, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("base.tpl", "6735i.tpl", "00085D00000B.cfg.tpl", "6757iCT.tpl", "00085d00000b.cfg.tpl", "6731I.tpl"):
+        customise(custom, name, "")
+    (custom.folder / "var/templates/Aastra").mkdir()
+    customise(custom, "Aastra/6731i.tpl", "")
+    load_plugin(custom.folder)
+    named = [record.getMessage().partition("template=")[2] for record in caplog.records]
+    assert sorted(named) == [
+        "'00085d00000b.cfg.tpl' reason='letter case counts: the name that is looked for is 00085D00000B.cfg.tpl'",
+        "'6731I.tpl' reason='letter case counts: the name that is looked for is 6731i.tpl'",
+        "'6757iCT.tpl' reason='the model of such phones is 6757i, so the name that is looked for is 6757i.tpl'",
+        "'Aastra/6731i.tpl' reason='templates of phones and models are looked for in var/templates itself, not in a "
+        "folder below it'",
+    ]
 
 
 @pytest.mark.parametrize(

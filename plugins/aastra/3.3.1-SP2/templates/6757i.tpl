@@ -6,7 +6,7 @@
   the copy; base.tpl lists its blocks, and {{ super() }} stands for what it says there. To add settings:
 
       {% block local %}
-      time format: 1
+      call waiting: 0
       {% endblock %}
 -#}
 {% extends "base.tpl" %}

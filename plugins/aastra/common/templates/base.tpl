@@ -54,6 +54,10 @@ time server disabled: 1
 {% if XX_timezone -%}
 {{ XX_timezone }}
 {% endif -%}
+{% if XX_clock -%}
+time format: {{ XX_clock.time_format }}
+date format: {{ XX_clock.date_format }}
+{% endif -%}
 {% endblock %}
 {% block language -%}
 # Language and tones
