@@ -8,7 +8,7 @@ from typing import Any
 
 from provd.errors import PluginError, TemplateError
 from provd.plugins.api import File
-from provd.plugins.templates import TemplateSet
+from provd.plugins.templates import MAX_RENDERED_CHARACTERS, TemplateSet
 
 _MAX_SEGMENT_BYTES = 255
 
@@ -72,6 +72,8 @@ def _render(
     text = file.content
     if text is None:
         text = templates.render(names, {**raw_config, **file.context})
+    elif len(text) > MAX_RENDERED_CHARACTERS:
+        raise PluginError(f"{file.path}: has more than {MAX_RENDERED_CHARACTERS} characters")
     try:
         content = text.encode(file.encoding)
     except UnicodeEncodeError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from provd.errors import PluginError, TemplateError
+from provd.plugins import rendering
 from provd.plugins.api import File
 from provd.plugins.rendering import RenderedFile, check_file_path, render_common_files, render_device_files
 from provd.plugins.templates import TemplateSet
@@ -72,6 +73,15 @@ def test_a_files_own_values_stand_beside_the_raw_configs_and_win(templates: Temp
 def test_content_that_is_given_is_no_template(templates: TemplateSet) -> None:
     assert render(templates, File("a", content="{{ name }}"), name="x")[0].content == b"{{ name }}"
     assert render(templates, File("a", content=""), name="x")[0].content == b""
+
+
+def test_content_that_is_given_is_bounded_as_templates_are(
+    templates: TemplateSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendering, "MAX_RENDERED_CHARACTERS", 100)
+    assert len(render(templates, File("a", content="x" * 100))[0].content) == 100
+    with pytest.raises(PluginError, match=r"^Sample/a: has more than 100 characters$"):
+        render(templates, File("Sample/a", content="x" * 101))
 
 
 @pytest.mark.parametrize(
