@@ -14,6 +14,8 @@ MAX_SENDS = 6
 """How often a packet is sent before the client is given up: about half a minute."""
 MAX_UNANSWERED_SENDS = 3
 """The same for a client that never acknowledged anything: its address may be forged, so it gets little."""
+MAX_UNANSWERED_TIMEOUT_S = 5.0
+"""The longest pause for such a client, whatever time-out it asked for: it holds its place for 15 seconds at most."""
 MAX_SILENCE_S = 120.0
 """How long a client may be silent; if it asked for a long time-out, two of these."""
 
@@ -48,13 +50,15 @@ class Transfer:
     Duplicate acknowledgements cause no duplicate data (the Sorcerer's Apprentice of RFC 1123, section 4.2.3.1):
     lost packets are sent again when `deadline` passes, with doubling pauses unless the client chose the time-out.
     With a window (RFC 7440) an acknowledgement below the window's end says what was lost, and the window starts
-    again behind it, once for each such block.
+    again behind it, once for each such block. Clients also acknowledge what they get twice, once for each window or
+    for each block of it; such echoes say nothing of the next window, and start none.
     """
 
     __slots__ = (
         "_acked",
         "_answer",
         "_blksize",
+        "_echoes",
         "_last",
         "_patience_ends",
         "_repeated",
@@ -78,6 +82,7 @@ class Transfer:
         self._acked = -1 if options.answer else 0  # an OACK is acknowledged as block 0
         self._sent = 0
         self._sends = 0
+        self._echoes = 0
         self._repeated = False
         self._timeout_s = float(options.timeout_s or FIRST_TIMEOUT_S)
         self.fixed_timeout = options.timeout_s is not None
@@ -124,24 +129,39 @@ class Transfer:
             progress = (number - self._acked) & 0xFFFF
             if progress > self._sent - self._acked:
                 return []
-        if progress == 0 and (self._windowsize == 1 or self._repeated or self._acked < 0):
+        if progress == 0 and not self._asks_again():
             return []
         self.answered = True
-        self._acked += progress
         self._repeated = progress == 0
+        if progress:
+            self._advance(progress, now)
+        return self._send(now) if self.outcome is None else []
+
+    def _advance(self, progress: int, now: float) -> None:
+        """The client has got `progress` more blocks."""
+        sent_again = (self._sends - 1) * (self._windowsize if self._acked >= 0 else 1)
+        self._acked += progress
         if self._acked == self._last:
             self.outcome = Outcome.COMPLETE
-            return []
-        if progress:
-            self._patience_ends = now + self._patience_s()
-            self._sends = 0
-            if not self.fixed_timeout:
-                self._timeout_s = FIRST_TIMEOUT_S
-        return self._send(now)
+        self._echoes = sent_again + max(self._sent - self._acked - 1, 0)  # behind a lost block, some are on their way
+        self._sends = 0
+        self._patience_ends = now + self._patience_s()
+        if not self.fixed_timeout:
+            self._timeout_s = FIRST_TIMEOUT_S
+
+    def _asks_again(self) -> bool:
+        """Tell whether an acknowledgement without progress says that a window was lost; else it is a duplicate."""
+        if self._windowsize == 1 or self._repeated or self._acked < 0:
+            return False
+        if self._echoes:
+            self._echoes -= 1
+            return False
+        return True
 
     def _send(self, now: float) -> list[bytes]:
         self._sends += 1
-        self.deadline = min(now + self._timeout_s, self._patience_ends)
+        pause_s = self._timeout_s if self.answered else min(self._timeout_s, MAX_UNANSWERED_TIMEOUT_S)
+        self.deadline = min(now + pause_s, self._patience_ends)
         if self._acked < 0:
             return [encode_oack(self._answer)]
         try:

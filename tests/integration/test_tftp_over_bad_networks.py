@@ -129,7 +129,7 @@ def test_doubled_acknowledgements_do_not_multiply_data(
     assert relay.sent["client", "ACK"] >= BLOCKS / 4
     assert len(relay.blocks) == BLOCKS
     late = 3  # what a busy machine may make the server send again when its time is over
-    most = 1 if client != "windows" else 2  # "the window starts again, once for each such block"
+    most = 1 if client != "windows" else 1.5  # every other window starts again: the first was not lost, but who knows?
     assert sum(relay.blocks.values()) <= BLOCKS * most + late
 
 

@@ -53,6 +53,22 @@ def test_a_client_that_never_acknowledges_gets_three_packets(options: Negotiated
     assert transfer.outcome is Outcome.TIMED_OUT
 
 
+@pytest.mark.parametrize("timeout_s", [1, 4, 5, 6, 60, 255])
+def test_a_client_that_never_acknowledges_is_given_up_within_15_seconds_whatever_it_asked_for(timeout_s: int) -> None:
+    transfer = begun(Negotiated(timeout_s=timeout_s, answer={"timeout": str(timeout_s)}))
+    packets, pauses = left_alone(transfer)
+    assert len(packets) == 2
+    assert pauses == [min(timeout_s, 5)] * 3
+    assert transfer.outcome is Outcome.TIMED_OUT
+
+
+def test_the_timeout_that_a_client_chose_begins_with_its_first_acknowledgement() -> None:
+    transfer = begun(Negotiated(timeout_s=60, answer={"timeout": "60"}))
+    assert transfer.deadline == 5.0
+    transfer.on_packet(ack(0), 1.0)
+    assert transfer.deadline == 61.0
+
+
 def test_stray_acknowledgements_do_not_make_a_client_known() -> None:
     transfer = begun()
     for number in (0, 2, 999):

@@ -7,7 +7,7 @@ import pytest
 from provd.wire.tftp_options import Negotiated
 from provd.wire.tftp_transfer import Outcome, Transfer
 
-from .simulation import Client, Content, ack, blocks_of, content_of, run
+from .simulation import Client, Content, Fate, ack, blocks_of, content_of, run
 
 
 def negotiated(windowsize: int, blksize: int = 512) -> Negotiated:
@@ -73,11 +73,54 @@ def test_the_same_acknowledgement_starts_a_window_again_only_once() -> None:
         assert transfer.on_packet(ack(4), 0.4) == []
 
 
-def test_each_block_may_start_its_window_again() -> None:
+def test_every_second_window_may_be_started_again() -> None:
+    """Behind a window that was sent twice, the acknowledgement that comes again may be that of its second copy."""
     transfer, _ = begun(4)
-    for block in (4, 8, 12):
-        assert blocks_of(transfer.on_packet(ack(block), 0.2))[0] == block + 1
+    for block in (4, 12):
+        assert blocks_of(transfer.on_packet(ack(block), 0.2)) == [block + 1, block + 2, block + 3, block + 4]
         assert blocks_of(transfer.on_packet(ack(block), 0.3))[0] == block + 1
+        assert blocks_of(transfer.on_packet(ack(block + 4), 0.4))[0] == block + 5
+
+
+def test_acknowledgements_of_the_second_copy_of_a_window_start_none() -> None:
+    transfer, _ = begun(4)
+    transfer.on_packet(ack(4), 0.2)
+    assert len(transfer.on_packet(ack(4), 0.2)) == 4, "doubled on its way"
+    assert blocks_of(transfer.on_packet(ack(8), 0.3)) == [9, 10, 11, 12]
+    for _ in range(4):
+        assert transfer.on_packet(ack(8), 0.3) == []
+    assert blocks_of(transfer.on_packet(ack(12), 0.4)) == [13, 14, 15, 16]
+
+
+def test_acknowledgements_of_blocks_behind_a_lost_one_start_the_window_again_once() -> None:
+    transfer, _ = begun(4)
+    assert blocks_of(transfer.on_packet(ack(1), 0.2)) == [2, 3, 4, 5]
+    for _ in range(2):
+        assert transfer.on_packet(ack(1), 0.2) == [], "3 and 4 of the first window came without 2"
+    assert blocks_of(transfer.on_packet(ack(1), 0.3)) == [2, 3, 4, 5], "2 was lost again"
+
+
+def test_behind_a_window_that_was_sent_again_a_lost_one_comes_again_at_the_deadline() -> None:
+    transfer, _ = begun(4)
+    transfer.on_deadline(transfer.deadline)
+    transfer.on_packet(ack(4), 1.5)
+    for _ in range(4):
+        assert transfer.on_packet(ack(4), 1.6) == []
+    assert blocks_of(transfer.on_packet(ack(4), 1.7)) == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("windowsize", [2, 4, 8, 16])
+@pytest.mark.parametrize("windows", [0, 1, 2])
+@pytest.mark.parametrize("late", [Fate.DOUBLED, Fate.DOUBLED_LATE])
+def test_one_doubled_acknowledgement_does_not_double_the_rest_of_the_transfer(
+    windowsize: int, windows: int, late: Fate
+) -> None:
+    """The Sorcerer's Apprentice with windows, and a client that acknowledges every block that it has already."""
+    content = bytes(index % 251 for index in range(512 * 200))
+    transfer, client = Transfer(Content(content), negotiated(windowsize)), Client(512, windowsize)
+    trace = run(transfer, client, [Fate.DELIVERED] * (1 + windows * (windowsize + 1)) + [late])
+    assert client.content == content
+    assert trace.data_packets <= 201 + windowsize
 
 
 def test_a_repeated_window_counts_as_a_send() -> None:
