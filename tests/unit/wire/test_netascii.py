@@ -32,8 +32,18 @@ def test_lines_end_with_cr_lf_and_a_lone_cr_is_cr_nul(content: bytes, sent: byte
     assert to_netascii(content) == sent
 
 
+contents = st.lists(st.sampled_from([b"\r", b"\n", b"\0", b"a", b"\xff"])).map(b"".join)
+
+
 @settings(deadline=None, derandomize=True)
-@given(st.lists(st.sampled_from([b"\r", b"\n", b"\0", b"a", b"\xff"])).map(b"".join))
+@given(contents | st.binary())
+def test_every_byte_is_converted_by_itself(content: bytes) -> None:
+    converted = {b"\n": b"\r\n", b"\r": b"\r\0"}
+    assert to_netascii(content) == re.sub(b"[\r\n]", lambda match: converted[match[0]], content)
+
+
+@settings(deadline=None, derandomize=True)
+@given(contents)
 def test_a_client_reads_back_what_the_file_holds(content: bytes) -> None:
     sent = to_netascii(content)
     assert from_netascii(sent) == content
