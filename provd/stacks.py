@@ -19,10 +19,11 @@ def describe_stacks() -> str:
 
 
 def _greenlets() -> Iterator[str]:
-    gc.unfreeze()  # what the start made is hidden from get_objects otherwise
+    # What the start made is hidden from get_objects otherwise. It is not frozen again: with it all that lives just now
+    # would be, and what of that becomes garbage would stay for ever.
+    gc.unfreeze()
     # isinstance() would run the code of objects that pretend to be of another class.
     waiting: list[Any] = [each for each in gc.get_objects() if issubclass(type(each), greenlet)]
-    gc.freeze()
     for number, each in enumerate([each for each in waiting if each.gr_frame is not None], 1):
         yield f"greenlet {number}: {type(each).__name__}"
         yield _stack(each.gr_frame)
