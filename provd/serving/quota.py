@@ -1,0 +1,48 @@
+"""How many places a client may take at a door, so that one cannot take those of all the others."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from functools import lru_cache
+
+from provd.model.address import is_ipv6
+
+
+class Quota:
+    """Counts the places that addresses, in stored form, have taken.
+
+    An address may have `per_address` of them. A host with IPv6 has as many addresses as it likes (RFC 4291 section
+    2.5.1: the last 64 bits are its own), so such a network may have half of all places; that is not less than
+    `per_address`, because a whole site of phones may be in one.
+    """
+
+    def __init__(self, per_address: int, total: int) -> None:
+        self._per_address = per_address
+        self._per_network = max(per_address, total // 2)
+        self._taken: Counter[str] = Counter()
+
+    def has_room(self, address: str) -> bool:
+        """Tell whether the address may take one place more."""
+        if self._taken[address] >= self._per_address:
+            return False
+        return not is_ipv6(address) or self._taken[_network(address)] < self._per_network
+
+    def take(self, address: str) -> None:
+        """Count one place more."""
+        self._taken[address] += 1
+        if is_ipv6(address):
+            self._taken[_network(address)] += 1
+
+    def give_back(self, address: str) -> None:
+        """Count one place less."""
+        for each in (address, _network(address)) if is_ipv6(address) else (address,):
+            self._taken[each] -= 1
+            if not self._taken[each]:
+                del self._taken[each]  # or the addresses of years would stay
+
+
+@lru_cache(maxsize=4096)
+def _network(address: str) -> str:
+    """The network that an IPv6 address is in; link-local ones are in one for all interfaces."""
+    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
