@@ -20,8 +20,10 @@ import gevent
 from provd.model.address import normalize_address
 from provd.occasionally import Occasionally
 from provd.serving.desk import Desk
-from provd.serving.http_connection import Connection, turn_away
+from provd.serving.http_connection import TOO_MANY, Connection, turn_away
 from provd.serving.plain import READ, PlainSocket
+from provd.serving.quota import Quota
+from provd.serving.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,12 @@ class HttpDoor:
         self._listeners = list(listeners)
         self._connections: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
-        self._per_address: Counter[str] = Counter()
+        per_address = options.max_connections_per_address
+        if options.trusted_proxies:
+            per_address = options.max_connections  # every phone's connection is a proxy's
+        self._quota = Quota(per_address, options.max_connections)
+        self.request_log = RequestLog("http", "user_agent")
+        self.addresses: list[Any] = [listener.getsockname() for listener in listeners]
         self._complaint = Occasionally()
         loop = gevent.get_hub().loop
         self._watchers = {listener: loop.io(listener.fileno(), READ) for listener in self._listeners}
@@ -92,11 +99,6 @@ class HttpDoor:
             listener.close()
 
     @property
-    def addresses(self) -> list[Any]:
-        """Where the door listens."""
-        return [listener.getsockname() for listener in self._listeners]
-
-    @property
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._connections)
@@ -125,14 +127,20 @@ class HttpDoor:
         """The connection is closed: others may have its place."""
         self._connections.discard(connection)
         self._waiting.pop(connection, None)
-        self._per_address[connection.address] -= 1
-        if not self._per_address[connection.address]:
-            del self._per_address[connection.address]
+        self._quota.give_back(connection.address)
 
     # --- accepting
 
     def _accept(self, listener: socket.socket) -> None:
-        """Accept what waits, a few at a time, so that other doors have their turn."""
+        """Accept what waits; whatever goes wrong, the door stays open: the hub drops a watcher that raises."""
+        try:
+            self._accept_some(listener)
+        except Exception:
+            if self._complaint.due():
+                log.exception("accepting connections failed")
+
+    def _accept_some(self, listener: socket.socket) -> None:
+        """Accept a few, so that other doors have their turn."""
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 descriptor, peer = listener._accept()  # type: ignore[attr-defined]  # `accept` makes gevent's sockets
@@ -143,7 +151,12 @@ class HttpDoor:
                     self._pause(listener, error)
                     return
                 continue  # that client has gone already
-            self._begin(PlainSocket(listener.family, listener.type, listener.proto, descriptor), peer)
+            plain = PlainSocket(listener.family, listener.type, listener.proto, descriptor)
+            try:
+                self._begin(plain, peer)
+            except Exception:
+                plain.close()
+                raise
 
     def _pause(self, listener: socket.socket, error: OSError) -> None:
         """Wait for some descriptors to be free, instead of being woken again and again."""
@@ -163,15 +176,16 @@ class HttpDoor:
             connection = Connection(plain, address, self, time.monotonic() + self._options.head_timeout_s)
             self._connections.add(connection)
             self._waiting[connection] = None
-            self._per_address[address] += 1
+            self._quota.take(address)
             connection.begin()
         else:
             self.counters["dropped"] += 1
+            self.request_log.refused(address, "", "", "status=503", TOO_MANY)
             turn_away(plain)
 
     def _has_room(self, address: str) -> bool:
         """There is room for one more connection, or one that waits gives way."""
-        if self._per_address[address] >= self._options.max_connections_per_address:
+        if not self._quota.has_room(address):
             return False
         if len(self._connections) >= self._options.max_connections:
             longest = next(iter(self._waiting), None)
@@ -183,6 +197,6 @@ class HttpDoor:
 
     def _sweep(self) -> None:
         now = time.monotonic()
-        for connection in [each for each in self._connections if each.deadline <= now]:
+        for connection in [each for each in self._connections if each.deadline <= now and each.is_overdue(now)]:
             self.counters["timed_out"] += 1
             connection.close()

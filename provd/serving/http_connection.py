@@ -6,9 +6,7 @@ has to be stored gets one, because it waits for the store.
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import socket
 import time
 from collections import Counter, deque
@@ -20,22 +18,27 @@ import gevent
 from provd.model.request import HttpRequest
 from provd.plugins.files import OpenFile, Problem
 from provd.serving.desk import Desk
+from provd.serving.http_body import Body, small_content, unacknowledged_bytes
 from provd.serving.http_parser import READ_METHODS, Head, HttpError, RequestParser
-from provd.serving.http_response import Answer, file_answer, head_bytes, text_answer
+from provd.serving.http_response import file_answer, head_bytes, text_answer
 from provd.serving.http_target import client_address, split_target
 from provd.serving.plain import READ, WRITE
+from provd.serving.request_log import RequestLog
 
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 4096
 _MAX_IN_MEMORY_BYTES = 64 * 1024
-_SENDFILE_BYTES = 256 * 1024
-_SENT_BEFORE_OTHERS = 1024 * 1024
-_SLOWEST_BYTES_PER_S = 1024
+_ANSWERED_AT_ONCE = 16
 _SEND_TIMEOUT_S = 30.0
+"""How long a client may take nothing of an answer."""
+_SLOWEST_BYTES_PER_S = 4096
+"""How fast it has to take the whole."""
 _STORE_TIMEOUT_S = 60.0
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 64 * 1024
+
+TOO_MANY = "Too many connections."
 
 _PROBLEMS = {
     Problem.NOT_FOUND: (404, "No such file for this phone."),
@@ -70,6 +73,10 @@ class Keeper(Protocol):
     def trusted_proxies(self) -> int:
         """How many proxies stand between the phones and this server."""
 
+    @property
+    def request_log(self) -> RequestLog:
+        """Where requests leave their trace."""
+
     def busy(self, connection: Connection) -> None:
         """A request is being answered: the connection does not give way to others."""
 
@@ -84,23 +91,24 @@ class Connection:
     """Answers the requests of one client, one after the other.
 
     It reads, waits for the store, or writes, never two of these at a time: a client that sends requests without
-    taking the answers is not read any further. The door closes it when its `deadline` has passed.
+    taking the answers is not read any further. The door closes it when its `deadline` has passed and it `is_overdue`.
     """
 
     __slots__ = (
-        "_body", "_events", "_heads", "_is_closed", "_keep_alive", "_keeper", "_linger_bytes", "_out", "_parser",
-        "_socket", "_watcher", "address", "deadline",
+        "_body", "_ends", "_events", "_heads", "_is_closed", "_keep_alive", "_keeper", "_linger_bytes", "_out",
+        "_parser", "_socket", "_unacknowledged", "_watcher", "address", "deadline",
     )  # fmt: skip
 
     def __init__(self, plain: socket.socket, address: str, keeper: Keeper, deadline: float) -> None:
         self.address = address
-        self.deadline = deadline
+        self.deadline = self._ends = deadline
+        self._unacknowledged = 0
         self._socket = plain
         self._keeper = keeper
         self._parser = RequestParser()
         self._heads: deque[Head] = deque()
         self._out = b""
-        self._body: _Body | None = None
+        self._body: Body | None = None
         self._keep_alive = True
         self._linger_bytes = 0
         self._watcher: Any = None
@@ -110,6 +118,18 @@ class Connection:
     def begin(self) -> None:
         """Read what has come: with a busy server, a phone's request is there before its connection is accepted."""
         self._guarded(self._read)
+
+    def is_overdue(self, now: float) -> bool:
+        """The deadline has passed: tell whether the time is over; a client that took something since gets more.
+
+        What the client acknowledges is asked of the kernel, because that holds megabytes and takes the next ones only
+        when much of them has gone: minutes later on a slow line.
+        """
+        if self._events != WRITE or now >= self._ends:
+            return True
+        unacknowledged, before = unacknowledged_bytes(self._socket), self._unacknowledged
+        self._put_off(now, unacknowledged)
+        return unacknowledged >= before
 
     def close(self) -> None:
         """End the connection, whatever it is doing."""
@@ -179,9 +199,12 @@ class Connection:
 
     def _go_on(self) -> None:
         """Answer the requests that have come, as far as that needs no waiting; then wait for the next one."""
-        while self._heads:
+        for _ in range(min(_ANSWERED_AT_ONCE, len(self._heads))):
             if not self._respond(self._heads.popleft()):
                 return
+        if self._heads:
+            self._watch(WRITE)  # others have their turn before the rest
+            return
         self._keeper.waits(self)
         self._allow(self._keeper.idle_timeout_s)
         self._watch(READ)
@@ -193,19 +216,18 @@ class Connection:
         if head.method == "OPTIONS":
             counters["probes" if head.target == b"*" else "refused"] += 1
             return self._send_text(200, "", keep_alive=head.keep_alive, extra=(("Allow", "GET, HEAD"),))
+        target = split_target(head.target)
+        path, query = target or (head.target.decode("latin-1"), "")
+        forwarded_for = head.headers.get("x-forwarded-for")
+        address = client_address(self.address, forwarded_for, self._keeper.trusted_proxies)
+        request = HttpRequest(address, path, query, head.headers)
         if head.method not in READ_METHODS:
-            self._refuse(HttpError(405, "files can only be read"))
+            self._refuse(HttpError(405, "files can only be read"), request)
             return False
         counters["requests"] += 1
-        target = split_target(head.target)
-        if target is None:
-            return self._answer(head, Problem.BAD_NAME)
-        proxies = self._keeper.trusted_proxies
-        address = client_address(self.address, head.headers.get("x-forwarded-for"), proxies)
-        request = HttpRequest(address, target[0], target[1], head.headers)
-        reply = self._keeper.desk.quick(request)
+        reply = self._keeper.desk.quick(request) if target is not None else Problem.BAD_NAME
         if reply is not None:
-            return self._answer(head, reply)
+            return self._answer(head, request, reply)
         self._allow(_STORE_TIMEOUT_S)
         self._watch(0)
         gevent.spawn(self._guarded, self._handle, head, request)
@@ -215,26 +237,28 @@ class Connection:
         """Answer a request for which something has to be stored; this runs in a greenlet."""
         reply = self._keeper.desk.handle(request)
         if not self._is_closed:
-            if self._answer(head, reply):
+            if self._answer(head, request, reply):
                 self._go_on()
         elif isinstance(reply, OpenFile):
             reply.close()
 
-    def _answer(self, head: Head, reply: OpenFile | Problem) -> bool:
+    def _answer(self, head: Head, request: HttpRequest, reply: OpenFile | Problem) -> bool:
         if isinstance(reply, OpenFile):
-            return self._send_file(head, reply)
+            return self._send_file(head, request, reply)
         self._keeper.counters["refused"] += 1
         status, text = _PROBLEMS[reply]
+        self._keeper.request_log.refused(request.address, request.path, request.user_agent, f"status={status}", text)
         extra = (("Retry-After", "5"),) if status == 503 else ()
         return self._send_text(status, text, keep_alive=head.keep_alive, extra=extra, with_body=head.method == "GET")
 
-    def _refuse(self, error: HttpError) -> None:
+    def _refuse(self, error: HttpError, request: HttpRequest | None = None) -> None:
         """Answer what is no request of a phone, and let the client read that before the connection ends.
 
         Closing with unread input makes the kernel send a reset, which can overtake the answer.
         """
         text = f"{error.text[:1].upper()}{error.text[1:]}."
-        log.debug("HTTP request refused: address=%s status=%d reason=%s", self.address, error.status, error.text)
+        asked = request or HttpRequest(self.address, "")
+        self._keeper.request_log.refused(asked.address, asked.path, asked.user_agent, f"status={error.status}", text)
         self._keeper.counters["refused"] += 1
         extra = (("Allow", "GET, HEAD"),) if error.status == 405 else ()
         self._heads.clear()
@@ -260,16 +284,19 @@ class Connection:
         self._allow(_SEND_TIMEOUT_S)
         return self._flush()
 
-    def _send_file(self, head: Head, file: OpenFile) -> bool:
-        self._body = _Body(file)
+    def _send_file(self, head: Head, request: HttpRequest, file: OpenFile) -> bool:
+        self._body = Body(file)
         answer = file_answer(file, head.headers, with_body=head.method == "GET")
+        if self._keeper.request_log.is_detailed:
+            told = (request.address, request.path, request.user_agent, f"status={answer.status}", answer.length)
+            self._keeper.request_log.answered(*told)
         self._keep_alive = head.keep_alive and not self._keeper.draining
         self._out = head_bytes(answer, connection=_connection_field(head.version, self._keep_alive))
-        self._allow(_SEND_TIMEOUT_S + answer.length / _SLOWEST_BYTES_PER_S)
+        self._allow(_SEND_TIMEOUT_S, answer.length / _SLOWEST_BYTES_PER_S)
         if answer.length > _MAX_IN_MEMORY_BYTES:
             self._body.offset, self._body.end = answer.start, answer.start + answer.length
         elif answer.length:
-            self._out += _content(file, answer)
+            self._out += small_content(file, answer)
         return self._flush()
 
     def _flush(self) -> bool:
@@ -281,6 +308,7 @@ class Connection:
                 pass
         if self._out or (self._body is not None and not self._body.send(self._socket)):
             self._watch(WRITE)
+            self._put_off(time.monotonic(), unacknowledged_bytes(self._socket))
             return False
         if self._body is not None:
             self._drop_body()
@@ -309,61 +337,23 @@ class Connection:
         if self._linger_bytes <= 0:
             self.close()
 
-    def _allow(self, seconds: float) -> None:
+    def _allow(self, seconds: float, more_when_sending: float = 0.0) -> None:
         self.deadline = time.monotonic() + seconds
+        self._ends = self.deadline + more_when_sending
 
-
-class _Body:
-    """The file of an answer, and which part of it has still to be sent from the kernel's cache."""
-
-    __slots__ = ("end", "file", "offset")
-
-    def __init__(self, file: OpenFile) -> None:
-        self.file = file
-        self.offset = self.end = 0
-
-    def send(self, plain: socket.socket) -> bool:
-        """Send what the client takes now, but no more than others may have to wait for; True if that was all.
-
-        Raises:
-            OSError: the client has gone, or the file became shorter.
-        """
-        pause = self.offset + _SENT_BEFORE_OTHERS
-        while self.offset < self.end:
-            if self.offset >= pause:
-                return False
-            try:
-                wanted = min(self.end - self.offset, _SENDFILE_BYTES)
-                sent = os.sendfile(plain.fileno(), self.file.descriptor, self.offset, wanted)
-            except BlockingIOError:
-                return False
-            if sent == 0:
-                raise OSError(errno.EIO, "the file became shorter while it was sent", self.file.path)
-            self.offset += sent
-        return True
+    def _put_off(self, now: float, unacknowledged: int) -> None:
+        self._unacknowledged = unacknowledged
+        self.deadline = min(now + _SEND_TIMEOUT_S, self._ends)
 
 
 def turn_away(plain: socket.socket) -> None:
     """Tell a client that there is no room for its connection, and close that."""
-    answer, body = text_answer(503, "Too many connections.")
+    answer, body = text_answer(503, TOO_MANY)
     try:
         plain.send(head_bytes(answer, connection="close") + body)
     except OSError:
         pass  # it has gone already
     plain.close()
-
-
-def _content(file: OpenFile, answer: Answer) -> bytes:
-    """The bytes of a small answer.
-
-    Raises:
-        OSError: the file became shorter since it was opened.
-    """
-    content = file.read(answer.start, answer.length)
-    if len(content) != answer.length:
-        log.error("a file became shorter while it was sent: path=%r", file.path)
-        raise OSError(errno.EIO, "the file became shorter while it was sent", file.path)
-    return content
 
 
 def _connection_field(version: str, keep_alive: bool) -> str | None:

@@ -123,9 +123,9 @@ class RequestParser:
 
     def _close_after_upgrade(self) -> None:
         """Answer a request that asks for another protocol in this one, and end the connection with it."""
-        for head in self._ready:
-            head.keep_alive = False
-        if not self._ready:
+        if self._ready:
+            self._ready[-1].keep_alive = False
+        else:
             self._error = HttpError(400, "this is no HTTP request")
 
     def _refuse(self, status: int, text: str) -> None:

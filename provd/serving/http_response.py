@@ -40,8 +40,10 @@ class Answer:
 def file_answer(file: OpenFile, headers: Mapping[str, str], *, with_body: bool) -> Answer:
     """The answer to a request with these header fields for a file that is there."""
     etag = f'"{file.mtime_ns:x}-{file.size:x}-{file.inode:x}"'
-    modified_s = file.mtime_ns // 1_000_000_000
-    validators = (("ETag", etag), ("Last-Modified", _http_date(modified_s)))
+    modified_s = _modified_s(file)
+    validators: tuple[tuple[str, str], ...] = (("ETag", etag),)
+    if modified_s is not None:
+        validators = (*validators, ("Last-Modified", _http_date(modified_s)))
     if not _is_expected(headers, etag, modified_s):
         return Answer(412, (*validators, ("Content-Length", "0")))
     if _is_unchanged(headers, etag, modified_s):
@@ -74,31 +76,45 @@ def text_answer(status: int, text: str, extra: tuple[tuple[str, str], ...] = ())
     return Answer(status, headers), body
 
 
-def _is_unchanged(headers: Mapping[str, str], etag: str, modified_s: int) -> bool:
-    """Evaluate If-None-Match, and without it If-Modified-Since (RFC 9110 section 13.2.2)."""
+def _modified_s(file: OpenFile) -> int | None:
+    """When the file was changed, in whole seconds; None if no phone may be told that date.
+
+    That is one in the future, as behind a clock that was set back (RFC 9110 section 8.8.2.1), and the present second,
+    in which the file may change once more.
+    """
+    modified_s = file.mtime_ns // 1_000_000_000
+    return modified_s if modified_s < int(time.time()) else None
+
+
+def _is_unchanged(headers: Mapping[str, str], etag: str, modified_s: int | None) -> bool:
+    """Evaluate If-None-Match, and without it If-Modified-Since (RFC 9110 section 13.2.2).
+
+    A date that is not exactly the file's tells of another file: what stands behind a path can also become an older
+    one, with another version of a plugin or a backup that is restored. nginx compares in the same way.
+    """
     none_match = headers.get("if-none-match")
     if none_match is not None:
         tags = [tag.strip().removeprefix("W/") for tag in none_match.split(",")]
         return etag in tags or "*" in tags
     since = _parsed_date(headers.get("if-modified-since"))
-    return since is not None and modified_s <= since
+    return since is not None and modified_s == since
 
 
-def _is_expected(headers: Mapping[str, str], etag: str, modified_s: int) -> bool:
+def _is_expected(headers: Mapping[str, str], etag: str, modified_s: int | None) -> bool:
     match = headers.get("if-match")
     if match is not None:
         return etag in [tag.strip() for tag in match.split(",")] or match.strip() == "*"
     since = _parsed_date(headers.get("if-unmodified-since"))
-    return since is None or modified_s <= since
+    return since is None or modified_s is None or modified_s <= since
 
 
-def _wanted_range(headers: Mapping[str, str], etag: str, modified_s: int, size: int) -> tuple[int, int] | None:
+def _wanted_range(headers: Mapping[str, str], etag: str, modified_s: int | None, size: int) -> tuple[int, int] | None:
     """Start and length of the range asked for; None for the whole file, a length of 0 if it cannot be had.
 
     Several ranges in one request, and units other than bytes, are answered with the whole file, as a server may.
     """
     condition = headers.get("if-range")
-    if condition is not None and condition != etag and _parsed_date(condition) != modified_s:
+    if condition is not None and condition != etag and (modified_s is None or _parsed_date(condition) != modified_s):
         return None
     match = _RANGE.fullmatch(headers["range"].strip())
     if match is None or match.group(0) == "bytes=-":

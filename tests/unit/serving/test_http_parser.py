@@ -124,6 +124,12 @@ def test_a_request_for_another_protocol_is_answered_and_ends_the_connection() ->
     assert (head.target, head.keep_alive) == (b"/a.cfg", False)
 
 
+def test_requests_before_one_for_another_protocol_do_not_end_the_connection() -> None:
+    upgrade = request(b"Connection: Upgrade", b"Upgrade: websocket")
+    heads = parsed(request() * 2 + upgrade + b"\x81\x00")
+    assert [head.keep_alive for head in heads] == [True, True, False]
+
+
 def test_a_tunnel_is_left_to_the_door_and_ends_the_connection() -> None:
     head = the_head(request(start=b"CONNECT pbx:443 HTTP/1.1") + b"\x16\x03\x01")
     assert (head.method, head.keep_alive) == ("CONNECT", False)

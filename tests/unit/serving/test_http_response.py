@@ -98,10 +98,31 @@ def test_a_file_that_the_client_does_not_have_is_sent(tags: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "status"), [(MODIFIED, 304), (LATER, 304), (EARLIER, 200), ("", 200), ("yesterday", 200), ("0", 200)]
+    ("since", "status"), [(MODIFIED, 304), (LATER, 200), (EARLIER, 200), ("", 200), ("yesterday", 200), ("0", 200)]
 )
-def test_a_file_that_has_not_changed_since_is_not_sent_again(since: str, status: int) -> None:
+def test_a_file_is_not_sent_again_if_the_client_has_that_of_exactly_this_date(since: str, status: int) -> None:
+    """A later date is that of another file: an older one has come in its place, from a backup or another plugin."""
     assert answer(if_modified_since=since).status == status
+
+
+@pytest.mark.parametrize("ahead_s", [0, 1, 3600, 10**9])
+def test_a_date_in_the_future_or_of_this_second_is_not_told_and_not_compared(
+    monkeypatch: pytest.MonkeyPatch, ahead_s: int
+) -> None:
+    """A clock that is set back makes the one; a file that changes twice in a second makes the other."""
+    monkeypatch.setattr(time, "time", lambda: MODIFIED_S + 0.9)
+    date = formatdate(MODIFIED_S + ahead_s, usegmt=True)
+    file = a_file(mtime_ns=(MODIFIED_S + ahead_s) * 10**9 + 5)
+    assert "Last-Modified" not in fields(answer(file))
+    assert answer(file, if_modified_since=date).status == 200
+    assert answer(file, if_unmodified_since=EARLIER).status == 200
+    assert answer(file, range="bytes=0-9", if_range=date).status == 200
+    assert answer(file, if_none_match=fields(answer(file))["ETag"]).status == 304
+
+
+def test_the_date_of_the_last_second_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: MODIFIED_S + 1.0)
+    assert fields(answer())["Last-Modified"] == MODIFIED
 
 
 def test_the_tag_decides_where_both_are_given() -> None:
