@@ -16,17 +16,27 @@ from dataclasses import dataclass
 import gevent
 from gevent.pool import Pool
 
-from provd.model.address import normalize_address
+from provd.model.address import is_ipv6, normalize_address
 from provd.model.request import TftpRequest
+from provd.occasionally import Occasionally
 from provd.plugins.files import OpenFile, Problem
 from provd.serving.desk import Desk, Reply
 from provd.serving.plain import READ
+from provd.serving.quota import Quota
+from provd.serving.request_log import RequestLog
 from provd.serving.tftp_session import Session
 from provd.serving.tftp_sessions import Sessions
 from provd.serving.udp import Datagram, SocketAddress, prepare_listener, receive, send_from_asked
 from provd.wire.netascii import to_netascii
 from provd.wire.tftp_options import negotiate
-from provd.wire.tftp_packets import ErrorCode, MalformedPacketError, Request, encode_error, parse_request
+from provd.wire.tftp_packets import (
+    ErrorCode,
+    MalformedPacketError,
+    Request,
+    encode_error,
+    is_request,
+    parse_request,
+)
 from provd.wire.tftp_transfer import Source, Transfer
 
 log = logging.getLogger(__name__)
@@ -42,7 +52,14 @@ _MAX_IDENTIFYING = 1024
 """Requests that wait for the store; more are dropped, and the phones ask again."""
 _MAX_IN_MEMORY_BYTES = 64 * 1024
 _SINGLE_PORT_BLKSIZE = 1428
-_MAX_NETASCII_BYTES = 8 * 1024 * 1024
+_IPV6_BLKSIZE = 1228
+"""A block fits, with 52 bytes of headers, into what every IPv6 path lets through (RFC 8200 section 5).
+
+No router makes fragments of larger ones, what routers say of them is often filtered, and so are the fragments that the
+kernel makes. DNS servers have come to the same limit.
+"""
+_MAX_NETASCII_BYTES = 256 * 1024
+"""Text is converted as a whole, and kept until the transfer ends; no phone's text is as long."""
 
 _ERRORS = {
     Problem.NOT_FOUND: (ErrorCode.FILE_NOT_FOUND, "no such file for this phone"),
@@ -82,10 +99,11 @@ class BytesSource:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request with where it came from and which socket it came to."""
+    """A request, where it came from (`address` in stored form), and which socket it came to."""
 
     listener: socket.socket
     datagram: Datagram
+    address: str
     packet: Request
 
     @property
@@ -101,15 +119,19 @@ class TftpDoor:
         self._desk = desk
         self._options = options
         self.counters: Counter[str] = Counter()
+        self.addresses: list[SocketAddress] = [listener.getsockname() for listener in listeners]
+        self._quota = Quota(options.max_transfers_per_address, options.max_transfers)
         self._sessions = Sessions(
             max_transfers=options.max_transfers,
             port_range=options.port_range,
             single_port=options.single_port,
             counters=self.counters,
+            quota=self._quota,
         )
-        self._queue: deque[_Asked] = deque()
-        self._identifying: dict[SocketAddress, str] = {}
-        self._identifying_per_address: Counter[str] = Counter()
+        self._request_log = RequestLog("tftp", "mode")
+        self._complaint = Occasionally()
+        self._queue: deque[tuple[socket.socket, Datagram]] = deque()
+        self._identifying: set[SocketAddress] = set()
         self._pool = Pool(_MAX_IDENTIFYING)
         self._draining = False
         loop = gevent.get_hub().loop
@@ -145,11 +167,6 @@ class TftpDoor:
             listener.close()
 
     @property
-    def addresses(self) -> list[SocketAddress]:
-        """Where the door listens."""
-        return [listener.getsockname() for listener in self._listeners]
-
-    @property
     def transfers(self) -> int:
         """How many transfers are running."""
         return len(self._sessions)
@@ -157,59 +174,69 @@ class TftpDoor:
     # --- datagrams in
 
     def _readable(self, listener: socket.socket) -> None:
+        """Take what has come; whatever goes wrong, the door stays open: the hub drops a watcher that raises."""
+        try:
+            self._drain(listener)
+        except Exception:
+            if self._complaint.due():
+                log.exception("receiving TFTP datagrams failed")
+        self._work()
+
+    def _drain(self, listener: socket.socket) -> None:
         """Empty the kernel's buffer before any work is done, so that a boot storm fits into it."""
         for _ in range(_DRAINED_AT_ONCE):
             try:
                 datagram = receive(listener)
             except OSError as error:
                 log.debug("receiving failed: error=%s", error)
-                break
+                return
             if datagram is None:
-                break
-            try:
-                self._sort(listener, datagram)
-            except Exception:
-                log.exception("a TFTP datagram failed: peer=%s", datagram.peer[0])
-        self._work()
+                return
+            self._sort(listener, datagram)
 
     def _sort(self, listener: socket.socket, datagram: Datagram) -> None:
         """Put a request into the queue; hand anything else to the transfer it belongs to, if there is one."""
-        try:
-            packet = parse_request(datagram.content)
-        except MalformedPacketError as error:
-            self.counters["malformed"] += 1
-            log.debug("malformed TFTP request: peer=%s error=%s", datagram.peer[0], error)
-            return
-        if packet is None:
+        if not is_request(datagram.content):
             session = self._sessions.of_peer(datagram.peer) if self._options.single_port else None
             if session is not None:
                 self._sessions.on_packet(session, datagram.content)
             else:
                 self.counters["stray"] += 1
         elif len(self._queue) < _MAX_QUEUED and not self._draining:
-            self._queue.append(_Asked(listener, datagram, packet))
+            self._queue.append((listener, datagram))
         else:
             self.counters["dropped"] += 1
 
     def _work(self) -> None:
-        """Answer some of the queue; the rest waits until the running transfers have had their turn."""
+        """Read and answer some of the queue; the rest waits until the running transfers have had their turn."""
         self._rest_waits = False
         for _ in range(min(_ANSWERED_AT_ONCE, len(self._queue))):
-            asked = self._queue.popleft()
+            listener, datagram = self._queue.popleft()
             try:
-                self._on_request(asked)
+                self._read(listener, datagram)
             except Exception:
-                log.exception("a TFTP request failed: peer=%s name=%r", asked.peer[0], asked.packet.name)
+                log.exception("a TFTP request failed: peer=%s datagram=%r", datagram.peer[0], datagram.content[:100])
         if self._queue and not self._rest_waits:
             self._rest_waits = True
             self._rest.start(self._work)
 
     # --- requests
 
+    def _read(self, listener: socket.socket, datagram: Datagram) -> None:
+        try:
+            packet = parse_request(datagram.content)
+        except MalformedPacketError as error:
+            self.counters["malformed"] += 1
+            log.debug("malformed TFTP request: peer=%s error=%s", datagram.peer[0], error)
+            return
+        if packet is not None:
+            self._on_request(_Asked(listener, datagram, normalize_address(str(datagram.peer[0])), packet))
+
     def _on_request(self, asked: _Asked) -> None:
         if asked.packet.is_write:
-            self.counters["probes" if asked.packet.name == PROBE_NAME else "refused"] += 1
-            self._refuse(asked, ErrorCode.ACCESS_VIOLATION, "files can only be read")
+            is_probe = asked.packet.name == PROBE_NAME
+            self.counters["probes" if is_probe else "refused"] += 1
+            self._refuse(asked, ErrorCode.ACCESS_VIOLATION, "files can only be read", is_told=not is_probe)
         elif asked.packet.mode not in ("octet", "netascii"):
             self.counters["refused"] += 1
             self._refuse(asked, ErrorCode.ILLEGAL_OPERATION, "the mode must be octet or netascii")
@@ -229,44 +256,41 @@ class TftpDoor:
 
     def _identify(self, asked: _Asked) -> None:
         self.counters["requests"] += 1
-        address = normalize_address(str(asked.peer[0]))
-        if self._is_busy_with(address):
-            self.counters["dropped"] += 1
-            log.debug("too many TFTP transfers: address=%s", address)
+        if not self._quota.has_room(asked.address):
+            self._drop(asked, "too many transfers of this address")
             return
         packet = asked.packet
-        request = TftpRequest(address, packet.name.lstrip("/"), packet.mode, packet.options)
+        request = TftpRequest(asked.address, packet.name.lstrip("/"), packet.mode, packet.options)
         reply = self._desk.quick(request)
         if reply is not None:
-            self._answer(asked, address, reply)
+            self._answer(asked, reply)
         elif self._pool.full():
-            self.counters["dropped"] += 1
+            self._drop(asked, "too many requests wait for the store")
         else:
-            self._identifying[asked.peer] = address
-            self._identifying_per_address[address] += 1
+            self._identifying.add(asked.peer)
+            self._quota.take(asked.address)
             self._pool.spawn(self._identify_slowly, asked, request)
-
-    def _is_busy_with(self, address: str) -> bool:
-        count = self._sessions.count_of(address) + self._identifying_per_address[address]
-        return count >= self._options.max_transfers_per_address
 
     def _identify_slowly(self, asked: _Asked, request: TftpRequest) -> None:
         try:
-            self._answer(asked, request.address, self._desk.handle(request))
+            self._answer(asked, self._desk.handle(request))
         except Exception:
             log.exception("a TFTP request failed: address=%s path=%r", request.address, request.path)
         finally:
-            del self._identifying[asked.peer]
-            self._identifying_per_address[request.address] -= 1
-            if not self._identifying_per_address[request.address]:
-                del self._identifying_per_address[request.address]
+            self._identifying.discard(asked.peer)
+            self._quota.give_back(asked.address)
 
     # --- answers
 
-    def _answer(self, asked: _Asked, address: str, reply: Reply) -> None:
+    def _answer(self, asked: _Asked, reply: Reply) -> None:
         if isinstance(reply, Problem):
             self.counters["refused"] += 1
             self._refuse(asked, *_ERRORS[reply])
+            return
+        if asked.packet.mode == "netascii" and reply.size > _MAX_NETASCII_BYTES:
+            reply.close()
+            self.counters["refused"] += 1
+            self._refuse(asked, ErrorCode.UNDEFINED, "the file is too large for netascii")
             return
         try:
             source, file = _source_of(reply, asked.packet.mode)
@@ -275,21 +299,40 @@ class TftpDoor:
             log.error("a file cannot be sent: path=%r error=%s", reply.path, error)
             self._refuse(asked, ErrorCode.UNDEFINED, "the file cannot be sent")
             return
-        options = negotiate(asked.packet.options, source.size, *self._largest())
-        session = Session(asked.peer, address, asked.packet, Transfer(source, options), file)
-        self._sessions.begin(asked.listener, asked.peer, asked.datagram.asked, session)
+        self._begin(asked, source, file)
 
-    def _largest(self) -> tuple[int, int]:
+    def _begin(self, asked: _Asked, source: Source, file: OpenFile | None) -> None:
+        packet = asked.packet
+        options = negotiate(packet.options, source.size, *self._largest(asked.address))
+        session = Session(asked.peer, asked.address, packet, Transfer(source, options), file)
+        if not self._sessions.begin(asked.listener, asked.datagram.asked, session):
+            self._drop(asked, "no room for one more transfer")
+        elif self._request_log.is_detailed:
+            self._request_log.answered(asked.address, packet.name, packet.mode, "answer=file", source.size)
+
+    def _largest(self, address: str) -> tuple[int, int]:
         """The largest block and window: small ones on the shared port, where acknowledgements can be forged blindly."""
+        blksize = min(self._options.max_blksize, _IPV6_BLKSIZE) if is_ipv6(address) else self._options.max_blksize
         if self._options.single_port:
-            return min(self._options.max_blksize, _SINGLE_PORT_BLKSIZE), 1
-        return self._options.max_blksize, self._options.max_windowsize
+            return min(blksize, _SINGLE_PORT_BLKSIZE), 1
+        return blksize, self._options.max_windowsize
 
-    def _refuse(self, asked: _Asked, code: ErrorCode, message: str) -> None:
+    def _refuse(self, asked: _Asked, code: ErrorCode, message: str, *, is_told: bool = True) -> None:
+        """Answer with an error; `is_told` says whether the log tells of it."""
+        if is_told:
+            self._tell_refused(asked, f"error={code.value}", message)
         try:
             send_from_asked(asked.listener, encode_error(code, message), asked.peer, asked.datagram.asked)
         except OSError as error:
             log.debug("sending failed: peer=%s error=%s", asked.peer[0], error)
+
+    def _drop(self, asked: _Asked, reason: str) -> None:
+        """Answer nothing; the phone will ask again."""
+        self.counters["dropped"] += 1
+        self._tell_refused(asked, "answer=none", reason)
+
+    def _tell_refused(self, asked: _Asked, answer: str, reason: str) -> None:
+        self._request_log.refused(asked.address, asked.packet.name, asked.packet.mode, answer, reason)
 
 
 def _source_of(file: OpenFile, mode: str) -> tuple[Source, OpenFile | None]:
@@ -299,8 +342,6 @@ def _source_of(file: OpenFile, mode: str) -> tuple[Source, OpenFile | None]:
         OSError: the file cannot be read.
     """
     if mode == "netascii":
-        if file.size > _MAX_NETASCII_BYTES:
-            raise OSError("too large for netascii")
         content = to_netascii(file.read_all())
     elif file.size <= _MAX_IN_MEMORY_BYTES:
         content = file.read_all()

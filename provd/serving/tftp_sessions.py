@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import time
@@ -10,13 +11,15 @@ from collections import Counter
 import gevent
 
 from provd.occasionally import Occasionally
-from provd.serving.tftp_session import OwnPort, Session, SharedPort
+from provd.serving.quota import Quota
+from provd.serving.tftp_session import Endpoint, OwnPort, Session, SharedPort
 from provd.serving.udp import Ancillary, SocketAddress
 from provd.wire.tftp_transfer import Outcome
 
 log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 0.25
+COMPLETE = Outcome.COMPLETE.name.lower()
 
 
 class Sessions:
@@ -27,15 +30,23 @@ class Sessions:
     """
 
     def __init__(
-        self, *, max_transfers: int, port_range: tuple[int, int] | None, single_port: bool, counters: Counter[str]
+        self,
+        *,
+        max_transfers: int,
+        port_range: tuple[int, int] | None,
+        single_port: bool,
+        counters: Counter[str],
+        quota: Quota,
     ) -> None:
         self._max_transfers = max_transfers
+        if port_range is not None and not single_port:  # where a port is wanting, one must give way for it, too
+            self._max_transfers = min(max_transfers, port_range[1] - port_range[0] + 1)
         self._port_range = port_range
         self._single_port = single_port
         self._counters = counters
         self._sessions: dict[SocketAddress, Session] = {}
         self._unanswered: dict[SocketAddress, None] = {}
-        self._per_address: Counter[str] = Counter()
+        self._quota = quota
         self._sweeper = gevent.get_hub().loop.timer(_SWEEP_SECONDS, repeat=_SWEEP_SECONDS)
         self._complaint = Occasionally()
 
@@ -57,25 +68,14 @@ class Sessions:
         """The transfer of a client's socket address."""
         return self._sessions.get(peer)
 
-    def count_of(self, address: str) -> int:
-        """How many transfers an address has."""
-        return self._per_address[address]
-
-    def begin(
-        self,
-        listener: socket.socket,
-        peer: SocketAddress,
-        asked: Ancillary | None,
-        session: Session,
-    ) -> bool:
+    def begin(self, listener: socket.socket, asked: Ancillary | None, session: Session) -> bool:
         """Start a transfer; False if there is no room or no socket for it, and then it is closed."""
         if not (self._make_room() and self._open(session, listener, asked)):
-            self._counters["dropped"] += 1
             session.close()
             return False
-        self._sessions[peer] = session
-        self._unanswered[peer] = None
-        self._per_address[session.address] += 1
+        self._sessions[session.peer] = session
+        self._unanswered[session.peer] = None
+        self._quota.take(session.address)
         self._after(session, session.transfer.start(session.started))
         return True
 
@@ -93,19 +93,19 @@ class Sessions:
         if self._sessions.get(session.peer) is session:
             del self._sessions[session.peer]
             self._unanswered.pop(session.peer, None)
-            self._per_address[session.address] -= 1
-            if not self._per_address[session.address]:
-                del self._per_address[session.address]
+            self._quota.give_back(session.address)
         session.close()
-        self._counters["complete" if session.transfer.outcome is Outcome.COMPLETE else "incomplete"] += 1
+        self._counters["complete" if how == COMPLETE else "incomplete"] += 1
         log.debug(
             "TFTP transfer ended: address=%s path=%r how=%s seconds=%.3f packets=%d",
             session.address, session.request.name, how, time.monotonic() - session.started, session.packets_sent,
         )  # fmt: skip
 
     def _make_room(self) -> bool:
-        if len(self._sessions) < self._max_transfers:
-            return True
+        return len(self._sessions) < self._max_transfers or self._end_unanswered()
+
+    def _end_unanswered(self) -> bool:
+        """End the oldest transfer that was never acknowledged; False if there is none."""
         oldest = next(iter(self._unanswered), None)
         if oldest is None:
             return False
@@ -114,21 +114,28 @@ class Sessions:
 
     def _open(self, session: Session, listener: socket.socket, asked: Ancillary | None) -> bool:
         try:
-            if self._single_port:
-                session.endpoint = SharedPort(listener, session.peer, asked)
-            else:
-                session.endpoint = OwnPort(
-                    asked,
-                    session.peer,
-                    self._port_range,
-                    lambda packet: self.on_packet(session, packet),
-                    lambda: self._end_gone(session),
-                )
+            try:
+                session.endpoint = self._endpoint(session, listener, asked)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or not self._end_unanswered():
+                    raise
+                session.endpoint = self._endpoint(session, listener, asked)  # others have ports of the range, too
         except OSError as error:
             if self._complaint.due():
                 log.warning("no socket for a TFTP transfer: address=%s error=%s", session.address, error)
             return False
         return True
+
+    def _endpoint(self, session: Session, listener: socket.socket, asked: Ancillary | None) -> Endpoint:
+        if self._single_port:
+            return SharedPort(listener, session.peer, asked)
+        return OwnPort(
+            asked,
+            session.peer,
+            self._port_range,
+            lambda packet: self.on_packet(session, packet),
+            lambda: self._end_gone(session),
+        )
 
     def _after(self, session: Session, packets: list[bytes]) -> None:
         """Send what the state machine wants sent, and end the session if it is over."""
@@ -143,7 +150,7 @@ class Sessions:
 
     def _end_gone(self, session: Session) -> None:
         """End a transfer whose client does not listen any more: after the last block that is no failure."""
-        self.end(session, "complete" if session.transfer.sent_everything else "client gone")
+        self.end(session, COMPLETE if session.transfer.sent_everything else "client gone")
 
     def _sweep(self) -> None:
         now = time.monotonic()

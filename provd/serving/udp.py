@@ -13,11 +13,12 @@ from provd.serving.plain import PlainSocket
 
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 """Room for a boot storm: the kernel's default of 208 KiB holds about 200 requests."""
-MAX_DATAGRAM_BYTES = 2048
-"""More than any request may have (RFC 2347 section 2 limits it to 512 bytes)."""
+MAX_DATAGRAM_BYTES = 1024
+"""Twice what a request may have (RFC 2347 section 2): each byte costs time, and a flood must not stop the server."""
 
 _SO_RCVBUFFORCE = 33
 _IP_PKTINFO = 8
+_IP_MTU_DISCOVER, _IP_PMTUDISC_DONT = 10, 0
 _PKTINFO4 = struct.Struct("=I4s4s")
 """Interface, local address, destination address (ip(7)); they differ for a broadcast."""
 _PKTINFO6 = struct.Struct("=16sI")
@@ -68,6 +69,15 @@ def prepare_listener(plain: socket.socket) -> None:
         plain.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
     else:
         plain.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    _let_routers_fragment(plain)
+
+
+def _let_routers_fragment(plain: socket.socket) -> None:
+    """Send IPv4 packets without "don't fragment" (ip(7)), also through an IPv6 socket for both.
+
+    Otherwise a block that is larger than the path's MTU never arrives where a firewall drops what routers say of it.
+    """
+    plain.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
 
 
 def receive(plain: socket.socket) -> Datagram | None:
@@ -136,6 +146,8 @@ def open_transfer_socket(asked: Ancillary | None, peer: SocketAddress, ports: tu
     plain: socket.socket = PlainSocket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         plain.setblocking(False)
+        if not is_v6:
+            _let_routers_fragment(plain)
         _bind_in_range(plain, local, ports, scope if is_v6 else None)
         plain.connect((remote.partition("%")[0], peer[1], 0, scope) if is_v6 else (remote, peer[1]))
     except OSError:

@@ -7,6 +7,7 @@ all decoding happens in `parse_request`. Its error packets carry no text of one'
 from __future__ import annotations
 
 import logging
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +62,16 @@ class MalformedPacketError(ValueError):
     """The datagram is no request that can be understood."""
 
 
+MAX_OPTIONS = 8
+"""Options of a request that are read; the RFCs know five. tftpy looks at every byte of them, so more cost too much."""
+
+_PRINTABLE = re.compile(rb"[\x20-\x7e]+")
 _factory = TftpPacketFactory()
+
+
+def is_request(datagram: bytes) -> bool:
+    """Tell by its opcode whether a datagram is a read or write request."""
+    return datagram[:2] in (b"\0\1", b"\0\2")
 
 
 def parse_request(datagram: bytes) -> Request | None:
@@ -70,7 +80,7 @@ def parse_request(datagram: bytes) -> Request | None:
     Raises:
         MalformedPacketError: it claims to be a request, but cannot be read as one.
     """
-    if len(datagram) < 2 or datagram[0] != 0 or datagram[1] not in (Opcode.RRQ, Opcode.WRQ):
+    if not is_request(datagram):
         return None
     try:
         packet = _factory.parse(_with_readable_options(datagram))
@@ -84,16 +94,12 @@ def _with_readable_options(datagram: bytes) -> bytes:
     """The request with those options only that tftpy can read: a name and a value, both of printable ASCII.
 
     Old clients fill a packet of fixed length up with zeros or with whatever was there, and an option that a server
-    does not understand is to be ignored (RFC 2347).
+    does not understand is to be ignored (RFC 2347). So are those behind the first few.
     """
-    *texts, _unfinished = datagram[2:].split(b"\0")
+    *texts, _rest = datagram[2:].split(b"\0", 2 + 2 * MAX_OPTIONS)
     options = texts[2:]
-    pairs = [pair for pair in zip(options[::2], options[1::2], strict=False) if all(map(_is_printable, pair))]
+    pairs = [pair for pair in zip(options[::2], options[1::2], strict=False) if all(map(_PRINTABLE.fullmatch, pair))]
     return datagram[:2] + b"\0".join([*texts[:2], *(text for pair in pairs for text in pair), b""])
-
-
-def _is_printable(text: bytes) -> bool:
-    return bool(text) and all(0x20 <= byte < 0x7F for byte in text)
 
 
 def encode_error(code: ErrorCode, message: str) -> bytes:

@@ -59,8 +59,8 @@ def error_code(packet: bytes | None) -> int:
         ("Aastra/", 2),
         ("./", 2),
         pytest.param("n" * 256, 2, id="256 letters"),
-        pytest.param("d/" * 600 + "n", 2, id="600 folders"),
-        pytest.param("n" * 1900, 2, id="1900 letters"),
+        pytest.param("d/" * 480 + "n", 1, id="480 folders"),
+        pytest.param("n" * 980, 2, id="980 letters"),
     ],
 )
 def test_the_code_of_an_error_says_what_is_wrong(server: RunningServer, name: str, code: int) -> None:

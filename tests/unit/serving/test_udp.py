@@ -211,6 +211,18 @@ def may_force_buffers() -> bool:
     return True
 
 
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
+
+
+@pytest.mark.parametrize("address", LISTENERS)
+def test_ipv4_packets_may_be_fragmented_on_their_way(opened: ExitStack, address: str) -> None:
+    """In single-port mode the listener sends the blocks."""
+    listener, _, datagram = asked(opened, "127.0.0.1", address)
+    transfer = opened.enter_context(closing(open_transfer_socket(datagram.asked, datagram.peer, None)))
+    for plain in (listener, transfer):
+        assert plain.getsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER) == IP_PMTUDISC_DONT
+
+
 @pytest.mark.parametrize("address", LISTENERS)
 def test_the_receive_buffer_is_as_large_as_the_machine_allows(opened: ExitStack, address: str) -> None:
     listener = listener_on(opened, address)

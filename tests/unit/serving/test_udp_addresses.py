@@ -149,6 +149,9 @@ class Forbidden:
     def setblocking(self, flag: bool) -> None:
         pass
 
+    def setsockopt(self, *_: Any) -> None:
+        pass
+
     def bind(self, address: Any) -> None:
         raise OSError(errno.EACCES, "not allowed")
 

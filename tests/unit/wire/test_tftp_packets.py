@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import timeit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provd.serving.udp import MAX_DATAGRAM_BYTES
 from provd.wire.tftp_packets import (
     ErrorCode,
     MalformedPacketError,
@@ -61,7 +63,7 @@ def test_a_file_name_is_not_changed() -> None:
 
 
 def test_a_request_of_the_longest_datagram_is_read() -> None:
-    assert len(parsed(b"\0\1" + b"a" * 2038 + b"\0octet\0").name) == 2038
+    assert len(parsed(b"\0\1" + b"a" * 1014 + b"\0octet\0").name) == 1014
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,37 @@ def test_an_option_that_cannot_be_understood_costs_neither_the_file_nor_the_opti
     """The transfer goes on without it, as with every other value that is no number."""
     request = parsed(b"\0\1a\0octet\0blksize\x00512\0" + rest)
     assert (request.name, request.options) == ("a", {"blksize": "512"})
+
+
+def test_the_first_eight_options_are_read() -> None:
+    names = [f"option-{number}" for number in range(20)]
+    request = parsed(b"\0\1a\0octet\0" + b"".join(f"{name}\x001\0".encode() for name in names))
+    assert list(request.options) == names[:8]
+
+
+def test_an_option_without_end_behind_the_last_that_is_read_does_not_matter() -> None:
+    assert len(parsed(b"\0\1a\0octet\0" + b"blksize\x00512\0" * 8 + b"rest").options) == 1
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        b"\0\1f\0octet\0" + b"a\0b\0" * 253,
+        b"\0\1f\0octet\0" + (b"a" * 62 + b"\0") * 16,
+        b"\0\1" + b"n" * 1015 + b"\0octet\0",
+    ],
+    ids=["many options", "long options", "long name"],
+)
+def test_reading_a_hostile_request_costs_little_more_than_reading_a_phones(datagram: bytes) -> None:
+    """A flood of them must not stop the server; 253 options took 50 times as long as none."""
+    ordinary = b"\0\1Aastra/00085D237429.cfg\0octet\0tsize\x000\0blksize\x001428\0timeout\x005\0"
+    assert len(datagram) <= MAX_DATAGRAM_BYTES
+    assert _seconds(datagram) < 15 * _seconds(ordinary)
+
+
+def _seconds(datagram: bytes) -> float:
+    """How long one request takes, when nothing disturbs."""
+    return min(timeit.repeat(lambda: parse_request(datagram), number=10, repeat=30))
 
 
 @settings(deadline=None, derandomize=True, max_examples=500)
