@@ -21,6 +21,8 @@ class Problem(Enum):
 
     NOT_FOUND = auto()
     """There is no such file for this phone."""
+    NOT_CONFIGURED = auto()
+    """The phone's files could not be made; the reason is in the log and on the device."""
     MISSING = auto()
     """The phone has this file, but it is not on the disk. Doors never see this: the file is made again."""
     DIRECTORY = auto()

@@ -76,7 +76,7 @@ class PhoneDesk:
         ):
             return None
         reply = self._parts.files.serve(request, device)
-        return None if reply is Problem.MISSING else reply
+        return None if reply is Problem.MISSING else _explained(reply, device)
 
     def handle(self, request: PhoneRequest) -> OpenFile | Problem:
         """The answer to any request; may wait for the store and for other requests of the same phone."""
@@ -92,7 +92,7 @@ class PhoneDesk:
             reply = self._made_again(request, device)
         if reply is Problem.NOT_FOUND and self._parts.recheck.is_waiting(device["id"]):
             return Problem.UNAVAILABLE  # its files could not be made now, but they will be
-        return reply
+        return _explained(reply, device)
 
     def _made_again(self, request: PhoneRequest, device: Device) -> OpenFile | Problem:
         """The file that the device should have, and that somebody has removed."""
@@ -206,3 +206,8 @@ class PhoneDesk:
     def _lacks_config(self, device: Device) -> bool:
         """The device has no config, and one can be made for it."""
         return not device.get("config") and self._parts.autoprov.available
+
+
+def _explained(reply: OpenFile | Problem, device: Device) -> OpenFile | Problem:
+    """The reply, with the better reason if the device has no files because they could not be made."""
+    return Problem.NOT_CONFIGURED if reply is Problem.NOT_FOUND and is_unfinished(device) else reply

@@ -42,6 +42,7 @@ TOO_MANY = "Too many connections."
 
 _PROBLEMS = {
     Problem.NOT_FOUND: (404, "No such file for this phone."),
+    Problem.NOT_CONFIGURED: (404, "This phone could not be configured; the server's log says why."),
     Problem.NO_PLUGIN: (404, "No plugin serves this phone."),
     Problem.DIRECTORY: (403, "This is a directory."),
     Problem.BAD_NAME: (400, "This is no file name."),

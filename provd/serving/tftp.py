@@ -63,6 +63,7 @@ _MAX_NETASCII_BYTES = 256 * 1024
 
 _ERRORS = {
     Problem.NOT_FOUND: (ErrorCode.FILE_NOT_FOUND, "no such file for this phone"),
+    Problem.NOT_CONFIGURED: (ErrorCode.FILE_NOT_FOUND, "this phone could not be configured"),
     Problem.NO_PLUGIN: (ErrorCode.FILE_NOT_FOUND, "no plugin serves this phone"),
     Problem.DIRECTORY: (ErrorCode.ACCESS_VIOLATION, "this is a directory"),
     Problem.BAD_NAME: (ErrorCode.ACCESS_VIOLATION, "this is no file name"),

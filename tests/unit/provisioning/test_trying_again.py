@@ -38,7 +38,7 @@ def add_device(house: House, device_id: str = "d", mac: str = MAC) -> None:
 
 def test_a_phone_whose_files_could_not_be_made_gets_them_when_the_cause_is_gone(house: House) -> None:
     broken = custom_template(house, "{{ broken")
-    assert house.ask(phone()) is Problem.NOT_FOUND
+    assert house.ask(phone()) is Problem.NOT_CONFIGURED
     broken.unlink()
     assert house.ask(phone()) == house.files()[OWN].encode()
     assert house.the_device()["configured"] is True
