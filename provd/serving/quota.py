@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from functools import lru_cache
 
 from provd.model.address import is_ipv6
@@ -20,26 +19,30 @@ class Quota:
     def __init__(self, per_address: int, total: int) -> None:
         self._per_address = per_address
         self._per_network = max(per_address, total // 2)
-        self._taken: Counter[str] = Counter()
+        self._taken: dict[str, int] = {}
 
     def has_room(self, address: str) -> bool:
         """Tell whether the address may take one place more."""
-        if self._taken[address] >= self._per_address:
+        if self._taken.get(address, 0) >= self._per_address:
             return False
-        return not is_ipv6(address) or self._taken[_network(address)] < self._per_network
+        return not is_ipv6(address) or self._taken.get(_network(address), 0) < self._per_network
 
     def take(self, address: str) -> None:
         """Count one place more."""
-        self._taken[address] += 1
-        if is_ipv6(address):
-            self._taken[_network(address)] += 1
+        for each in _counted(address):
+            self._taken[each] = self._taken.get(each, 0) + 1
 
     def give_back(self, address: str) -> None:
         """Count one place less."""
-        for each in (address, _network(address)) if is_ipv6(address) else (address,):
-            self._taken[each] -= 1
-            if not self._taken[each]:
+        for each in _counted(address):
+            if self._taken[each] > 1:
+                self._taken[each] -= 1
+            else:
                 del self._taken[each]  # or the addresses of years would stay
+
+
+def _counted(address: str) -> tuple[str, ...]:
+    return (address, _network(address)) if is_ipv6(address) else (address,)
 
 
 @lru_cache(maxsize=4096)
