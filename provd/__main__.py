@@ -11,6 +11,7 @@ for _number in (signal.SIGHUP, signal.SIGUSR1):
     signal.signal(_number, signal.SIG_IGN)  # until the server listens to them: a log rotation must not end its start
 
 import argparse
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,12 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if option.flag and (value := getattr(options, _destination(option.flag))) is not None
     }
     try:
-        settings = load_settings(options.config, given)
+        read_settings = functools.partial(load_settings, options.config and options.config.absolute(), given)
+        settings = read_settings()
         set_up_logging(settings["general.log_level"])
         if options.check:
             become_owner(settings["general.state_dir"])
             sys.exit(_report(check(settings)))
-        Server(settings, options.install_plugin).run()
+        Server(settings, options.install_plugin, read_settings).run()
     except ProvdError as error:
         _complain(str(error))
         sys.exit(error.exit_code)

@@ -56,7 +56,12 @@ def set_up_logging(level: str) -> None:
         handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler, _last_error_handler]
-    root.setLevel(level.upper())
+    set_log_level(level)
+
+
+def set_log_level(level: str) -> None:
+    """Log what is at `level` and above."""
+    logging.getLogger().setLevel(level.upper())
 
 
 def _is_journal(stream: TextIO) -> bool:

@@ -67,7 +67,10 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A setting: its place in the files, its type, default and meaning, and its flag on the command line if any."""
+    """A setting: its place in the files, its type, default and meaning, and its flag on the command line if any.
+
+    A change of a `reloadable` one is used when the running server is told to read its settings again.
+    """
 
     table: str
     key: str
@@ -76,6 +79,7 @@ class Option:
     doc: str
     flag: str | None = None
     metavar: str | None = None
+    reloadable: bool = False
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ import gc
 import logging
 import resource
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from provd.admin.status import make_app
 from provd.base_config import base_raw_config
 from provd.doors import DoorSockets, open_door_sockets
 from provd.errors import SettingsError
+from provd.logs import set_log_level
 from provd.model.address import is_loopback
 from provd.plugins.host import PluginHost
 from provd.plugins.info import is_plugin_id
 from provd.plugins.installer import install_archive, log_other_versions
 from provd.plugins.repository import Repository
 from provd.provisioning.application import Application
+from provd.reload import compare
 from provd.report import Report
 from provd.security.log import SecurityLog
 from provd.serving.http import HttpDoor, HttpOptions
@@ -39,18 +41,25 @@ from provd.systemd import Notifier, inherited_descriptors, watchdog_interval_s
 log = logging.getLogger(__name__)
 
 _STATUS_INTERVAL_S = 10.0
+_STOP_MARGIN_S = 15.0
+"""What a stop may take after the doors have closed: the store's last commit."""
 _FOLDER_MODE = 0o750
 
 
 class Server:
     """The running program. `run` returns when it has been told to stop and has stopped.
 
+    `read_settings` gives the settings as they are in the files when it is called.
+
     Raises:
         ProvdError: it cannot start; the message says why.
     """
 
-    def __init__(self, settings: Settings, install_plugins: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Settings, install_plugins: Sequence[str], read_settings: Callable[[], Settings]
+    ) -> None:
         self._settings = settings
+        self._read_settings = read_settings
         self._stop = Event()
         self._notifier = Notifier()
         _raise_descriptor_limit()
@@ -122,7 +131,7 @@ class Server:
     def _shut_down(self) -> None:
         """Doors first, each in its own time; then what they used."""
         drain_s = self._settings["general.drain_timeout"]
-        self._notifier.stopping()
+        self._notifier.stopping(drain_s + _STOP_MARGIN_S)
         log.info(
             "stopping: transfers=%d connections=%d they_may_take_s=%.0f",
             self._tftp.transfers, self._http.connections, drain_s,
@@ -154,10 +163,27 @@ class Server:
             gevent.sleep(timeout)
 
     def _look_again(self) -> None:
-        """Use the security log that stands at its place now, and see to it that changed templates reach phones."""
+        """Use the security log that stands at its place now, changed settings, and changed templates."""
         self._security_log.reopen()
+        self._reload_settings()
         self._app.doubts.check_plugins()
         log.info("templates looked at: devices_to_check=%d", len(self._app.recheck))
+
+    def _reload_settings(self) -> None:
+        """Use what changed in the settings, as far as that is possible while the server runs."""
+        try:
+            changes = compare(self._settings, self._read_settings())
+        except SettingsError as error:
+            for line in str(error).split("\n"):
+                log.error("the settings stay as they are: %s", line)
+            return
+        self._settings = changes.settings
+        set_log_level(self._settings["general.log_level"])
+        self._tftp.use(_tftp_options(self._settings))
+        self._http.use(_http_options(self._settings))
+        log.info("settings read again: changed=%s", ",".join(changes.at_once) or "none")
+        if changes.after_restart:
+            log.warning("settings that need a restart: changed=%s", ",".join(changes.after_restart))
 
 
 def _make_folders(settings: Settings) -> None:

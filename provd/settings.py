@@ -46,28 +46,36 @@ OPTIONS: Sequence[Option] = (
            "Repository of plugins: a folder, or an http or https URL.", "--plugin-repository", "DIR-or-URL"),
     Option("general", "base_raw_config_file", path, "",
            "JSON file with values that lie under every config; empty: none."),
-    Option("general", "log_level", choice(*LOG_LEVELS), "info", "How much the log says.", "--log-level", "LEVEL"),
+    Option("general", "log_level", choice(*LOG_LEVELS), "info", "How much the log says.", "--log-level", "LEVEL",
+           reloadable=True),
     Option("general", "drain_timeout", seconds(0, 300), 10,
-           "Seconds that running transfers are given to end when the server stops."),
+           "Seconds that running transfers are given to end when the server stops.", reloadable=True),
     Option("tftp", "port", port, 69, "UDP port of the TFTP door; 0: a free one, for trying.", "--tftp-port", "N"),
     Option("tftp", "port_range", port_range, "",
            "Ports that transfers may use, such as 20000-20999, for firewalls; empty: any."),
     Option("tftp", "single_port", boolean, False,
            "Send all transfers from the TFTP port itself, for phones behind a NAT that lets nothing else through."),
-    Option("tftp", "max_transfers", integer(1, 100_000), 4096, "Transfers that may run at the same time."),
+    Option("tftp", "max_transfers", integer(1, 100_000), 4096, "Transfers that may run at the same time.",
+           reloadable=True),
     Option("tftp", "max_transfers_per_address", integer(1, 100_000), 256,
-           "Transfers that one address may have at the same time."),
-    Option("tftp", "max_blksize", integer(512, 65464), 65464, "Largest block size, in bytes, that is agreed to."),
-    Option("tftp", "max_windowsize", integer(1, 64), 16, "Most blocks that are sent without an acknowledgement."),
+           "Transfers that one address may have at the same time.", reloadable=True),
+    Option("tftp", "max_blksize", integer(512, 65464), 65464, "Largest block size, in bytes, that is agreed to.",
+           reloadable=True),
+    Option("tftp", "max_windowsize", integer(1, 64), 16, "Most blocks that are sent without an acknowledgement.",
+           reloadable=True),
     Option("http", "port", port, 8667, "TCP port of the phones' HTTP door; 0: a free one, for trying.",
            "--http-port", "N"),
-    Option("http", "max_connections", integer(1, 100_000), 4096, "Connections that may be open at the same time."),
+    Option("http", "max_connections", integer(1, 100_000), 4096, "Connections that may be open at the same time.",
+           reloadable=True),
     Option("http", "max_connections_per_address", integer(1, 100_000), 256,
-           "Connections that one address may have open at the same time."),
-    Option("http", "head_timeout", seconds(1, 300), 10, "Seconds that a client may take to send a request."),
-    Option("http", "idle_timeout", seconds(1, 300), 15, "Seconds that a connection may wait for the next request."),
+           "Connections that one address may have open at the same time.", reloadable=True),
+    Option("http", "head_timeout", seconds(1, 300), 10, "Seconds that a client may take to send a request.",
+           reloadable=True),
+    Option("http", "idle_timeout", seconds(1, 300), 15, "Seconds that a connection may wait for the next request.",
+           reloadable=True),
     Option("http", "trusted_proxies", integer(0, 10), 0,
-           "Number of proxies in front of the HTTP door whose X-Forwarded-For is believed; 0: the header is ignored."),
+           "Number of proxies in front of the HTTP door whose X-Forwarded-For is believed; 0: the header is ignored.",
+           reloadable=True),
     Option("admin", "port", port, 8666, "TCP port of the administration door; 0: a free one, for trying.",
            "--admin-port", "N"),
     Option("admin", "address", address, "127.0.0.1",
@@ -136,11 +144,16 @@ def plugins_folder(settings: Settings) -> Path:
 
 def default_file_text() -> str:
     """The commented settings file: every option with its default."""
-    lines = ["# Settings of xivo-provd. Every line that is commented out shows the default."]
+    lines = [
+        "# Settings of xivo-provd. Every line that is commented out shows the default.",
+        "# A change needs a restart, or only a reload where that is said (systemctl reload xivo-provd).",
+    ]
     for table, options in _TABLES.items():
         lines += ["", f"[{table}]"]
         for option in options.values():
-            lines += ["", f"# {option.doc}", f"# Allowed: {option.check.allowed}", f"# {option.as_toml()}"]
+            lines += ["", f"# {option.doc}", f"# Allowed: {option.check.allowed}"]
+            lines += ["# A reload is enough."] * option.reloadable
+            lines.append(f"# {option.as_toml()}")
     return "\n".join(lines) + "\n"
 
 

@@ -49,9 +49,10 @@ class Notifier:
         """A line for `systemctl status`."""
         self._notifier.notify(f"STATUS={status}")
 
-    def stopping(self) -> None:
-        """The service is ending."""
-        self._notifier.notify("STOPPING=1\nSTATUS=stopping")
+    def stopping(self, may_take_s: float = 0.0) -> None:
+        """The service is ending, and that may take some seconds, whatever TimeoutStopSec= says."""
+        extension = f"\nEXTEND_TIMEOUT_USEC={may_take_s * 1_000_000:.0f}" if may_take_s else ""
+        self._notifier.notify(f"STOPPING=1\nSTATUS=stopping{extension}")
 
     def alive(self) -> None:
         """The watchdog may wait for another interval."""

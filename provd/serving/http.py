@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 BACKLOG = 4096
 """Connections that the kernel holds until they are accepted: a boot storm must fit."""
 _ACCEPTED_AT_ONCE = 16
+_RECEIVE_BUFFER_BYTES = 32 * 1024
+"""What one connection may make the kernel hold: some requests."""
 _SWEEP_SECONDS = 0.5
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_IN_SHORTAGE_S = 0.1
@@ -61,10 +63,7 @@ class HttpDoor:
         self._listeners = list(listeners)
         self._connections: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
-        per_address = options.max_connections_per_address
-        if options.trusted_proxies:
-            per_address = options.max_connections  # every phone's connection is a proxy's
-        self._quota = Quota(per_address, options.max_connections)
+        self._quota = Quota(*_limits(options))
         self.request_log = RequestLog("http", "user_agent")
         self.addresses: list[Any] = [listener.getsockname() for listener in listeners]
         self._complaint = Occasionally()
@@ -76,17 +75,22 @@ class HttpDoor:
         """Begin to answer."""
         for listener, watcher in self._watchers.items():
             listener.setblocking(False)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the accepted ones inherit it (tcp(7))
+            # The accepted ones inherit both (tcp(7)). A buffer that systemd made large is for datagrams, not for these.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
             watcher.start(self._accept, listener)
         self._sweeper.start(self._sweep)
 
     def stop(self, drain_s: float) -> None:
-        """Accept nothing new, give running answers up to `drain_s` seconds to end, then close everything."""
+        """Accept nothing new, give running answers up to `drain_s` seconds to end, then close everything.
+
+        Whoever connected a moment ago and has still to send a request is given a moment for it, and is answered.
+        """
         self.draining = True
         for watcher in self._watchers.values():
             watcher.stop()
         for connection in list(self._waiting):
-            connection.close()
+            connection.hurry()
         deadline = time.monotonic() + drain_s
         while self._connections and time.monotonic() < deadline:
             gevent.sleep(0.02)
@@ -97,6 +101,11 @@ class HttpDoor:
         for listener, watcher in self._watchers.items():
             watcher.close()
             listener.close()
+
+    def use(self, options: HttpOptions) -> None:
+        """Keep to other limits from now on; connections that are open stay so."""
+        self._options = options
+        self._quota.limit(*_limits(options))
 
     @property
     def connections(self) -> int:
@@ -200,3 +209,11 @@ class HttpDoor:
         for connection in [each for each in self._connections if each.deadline <= now and each.is_overdue(now)]:
             self.counters["timed_out"] += 1
             connection.close()
+
+
+def _limits(options: HttpOptions) -> tuple[int, int]:
+    """The connections that an address may have, and those that all may have together."""
+    per_address = options.max_connections_per_address
+    if options.trusted_proxies:
+        per_address = options.max_connections  # every phone's connection is a proxy's
+    return per_address, options.max_connections

@@ -36,6 +36,8 @@ _SLOWEST_BYTES_PER_S = 4096
 """How fast it has to take the whole."""
 _STORE_TIMEOUT_S = 60.0
 _LINGER_SECONDS = 1.0
+_HURRY_SECONDS = 1.0
+"""How long a stopping server waits for a request that a client has begun, or has connected for."""
 _LINGER_BYTES = 64 * 1024
 
 TOO_MANY = "Too many connections."
@@ -96,8 +98,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_body", "_ends", "_events", "_heads", "_is_closed", "_keep_alive", "_keeper", "_linger_bytes", "_out",
-        "_parser", "_socket", "_unacknowledged", "_watcher", "address", "deadline",
+        "_body", "_ends", "_events", "_heads", "_is_closed", "_is_idle", "_keep_alive", "_keeper", "_linger_bytes",
+        "_out", "_parser", "_socket", "_unacknowledged", "_watcher", "address", "deadline",
     )  # fmt: skip
 
     def __init__(self, plain: socket.socket, address: str, keeper: Keeper, deadline: float) -> None:
@@ -115,6 +117,7 @@ class Connection:
         self._watcher: Any = None
         self._events = 0
         self._is_closed = False
+        self._is_idle = False
 
     def begin(self) -> None:
         """Read what has come: with a busy server, a phone's request is there before its connection is accepted."""
@@ -131,6 +134,13 @@ class Connection:
         unacknowledged, before = unacknowledged_bytes(self._socket), self._unacknowledged
         self._put_off(now, unacknowledged)
         return unacknowledged >= before
+
+    def hurry(self) -> None:
+        """The server stops while this waits for a request: answer what has come, and end when there is nothing."""
+        self._allow(min(_HURRY_SECONDS, self.deadline - time.monotonic()))
+        self._guarded(self._read)
+        if self._is_idle:
+            self.close()
 
     def close(self) -> None:
         """End the connection, whatever it is doing."""
@@ -182,6 +192,7 @@ class Connection:
             self._feed(data)
 
     def _feed(self, data: bytes) -> None:
+        self._is_idle = False
         try:
             self._heads.extend(self._parser.feed(data))
         except HttpError as error:
@@ -206,6 +217,7 @@ class Connection:
         if self._heads:
             self._watch(WRITE)  # others have their turn before the rest
             return
+        self._is_idle = True
         self._keeper.waits(self)
         self._allow(self._keeper.idle_timeout_s)
         self._watch(READ)

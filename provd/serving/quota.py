@@ -17,9 +17,13 @@ class Quota:
     """
 
     def __init__(self, per_address: int, total: int) -> None:
+        self._taken: dict[str, int] = {}
+        self.limit(per_address, total)
+
+    def limit(self, per_address: int, total: int) -> None:
+        """Allow so many places from now on; who has more keeps them."""
         self._per_address = per_address
         self._per_network = max(per_address, total // 2)
-        self._taken: dict[str, int] = {}
 
     def has_room(self, address: str) -> bool:
         """Tell whether the address may take one place more."""

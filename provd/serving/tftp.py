@@ -11,7 +11,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gevent
 from gevent.pool import Pool
@@ -148,14 +148,13 @@ class TftpDoor:
         self._sessions.start()
 
     def stop(self, drain_s: float) -> None:
-        """Take no new requests, give running transfers up to `drain_s` seconds to end, then close everything."""
+        """Take no new requests, give those that were taken up to `drain_s` seconds to end, then close everything."""
         deadline = time.monotonic() + drain_s
         self._draining = True
         if not self._options.single_port:
             for watcher in self._watchers:
                 watcher.stop()  # what comes now waits in an inherited socket for the next process
-        self._pool.join(timeout=drain_s)
-        while len(self._sessions) and time.monotonic() < deadline:
+        while (self._queue or len(self._pool) or len(self._sessions)) and time.monotonic() < deadline:
             gevent.sleep(0.02)
         self._pool.kill()
         self._sessions.close()
@@ -166,6 +165,15 @@ class TftpDoor:
         self._rest.close()
         for listener in self._listeners:
             listener.close()
+
+    def use(self, options: TftpOptions) -> None:
+        """Keep to other limits from now on; what is running goes on as it began.
+
+        The ports of transfers stay what they were when the door was made.
+        """
+        self._options = replace(options, port_range=self._options.port_range, single_port=self._options.single_port)
+        self._quota.limit(options.max_transfers_per_address, options.max_transfers)
+        self._sessions.limit(options.max_transfers)
 
     @property
     def transfers(self) -> int:

@@ -38,20 +38,24 @@ class Sessions:
         counters: Counter[str],
         quota: Quota,
     ) -> None:
-        self._max_transfers = max_transfers
-        if port_range is not None and not single_port:  # where a port is wanting, one must give way for it, too
-            self._max_transfers = min(max_transfers, port_range[1] - port_range[0] + 1)
         self._port_range = port_range
         self._single_port = single_port
         self._counters = counters
         self._sessions: dict[SocketAddress, Session] = {}
         self._unanswered: dict[SocketAddress, None] = {}
         self._quota = quota
+        self.limit(max_transfers)
         self._sweeper = gevent.get_hub().loop.timer(_SWEEP_SECONDS, repeat=_SWEEP_SECONDS)
         self._complaint = Occasionally()
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def limit(self, max_transfers: int) -> None:
+        """Allow so many transfers from now on; those that run are not cut off."""
+        self._max_transfers = max_transfers
+        if self._port_range is not None and not self._single_port:  # where a port is wanting, one must give way, too
+            self._max_transfers = min(max_transfers, self._port_range[1] - self._port_range[0] + 1)
 
     def start(self) -> None:
         """Begin to look at deadlines."""

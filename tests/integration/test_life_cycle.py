@@ -228,6 +228,31 @@ def test_a_hang_up_makes_changed_templates_reach_the_phones(server: RunningServe
     assert http_get(server.http_port, f"/Aastra/{CONFIG}").body.startswith(b"mine ")
 
 
+def test_a_client_that_has_connected_and_not_asked_yet_is_answered_before_the_server_ends(
+    server: RunningServer,
+) -> None:
+    http_get(server.http_port, "/Aastra/aastra.cfg")
+    request = f"GET /Aastra/aastra.cfg HTTP/1.1\r\nHost: x\r\nUser-Agent: {USER_AGENT}\r\n\r\n".encode()
+    clients = [socket.create_connection(("127.0.0.1", server.http_port)) for _ in range(3)]
+    silent, late, idle = clients
+    for client in clients:
+        client.settimeout(10)
+    idle.sendall(request)
+    assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+    wait_until(lambda: server.status()["doors"]["http"]["connections"] == 3, 10, "the connections")
+    server.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "stopping:" in server.log(), 10, "the drain")
+    assert idle.recv(100) == b"", "who has had an answer is not waited for"
+    late.sendall(request)
+    answer = late.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert silent.recv(100) == b""
+    assert server.process.wait(5) == 0, "a silent client does not take all the time that transfers may"
+    for client in clients:
+        client.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_during_the_start_does_no_harm(server: RunningServer, number: signal.Signals) -> None:
     server.stop()

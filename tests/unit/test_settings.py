@@ -436,4 +436,5 @@ def test_the_default_file_says_of_each_option_what_it_does() -> None:
     lines = default_file_text().splitlines()
     for option in OPTIONS:
         place = lines.index(f"# {option.as_toml()}", lines.index(f"[{option.table}]"))
-        assert lines[place - 2 : place] == [f"# {option.doc}", f"# Allowed: {option.check.allowed}"]
+        told = [f"# {option.doc}", f"# Allowed: {option.check.allowed}"] + ["# A reload is enough."] * option.reloadable
+        assert lines[place - len(told) - 1 : place] == ["", *told]

@@ -135,11 +135,13 @@ def test_what_systemd_is_told(inbox: socket.socket) -> None:
     notifier.status("3 devices")
     notifier.alive()
     notifier.stopping()
-    assert [inbox.recv(200) for _ in range(4)] == [
+    notifier.stopping(12.5)
+    assert [inbox.recv(200) for _ in range(5)] == [
         b"READY=1\nSTATUS=2 devices",
         b"STATUS=3 devices",
         b"WATCHDOG=1",
         b"STOPPING=1\nSTATUS=stopping",
+        b"STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=12500000",
     ]
 
 
