@@ -8,7 +8,7 @@ DEBIAN_VENV := build/venv-debian
 DEBIAN_PACKAGES := python3-gevent python3-bottle python3-jinja2 python3-httptools python3-sdnotify \
 	python3-netifaces python3-pytest python3-hypothesis
 
-.PHONY: help venv plugins run test test-debian lint types bench settings clean
+.PHONY: help venv plugins run test test-debian lint types bench settings deb appliance clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,20 @@ bench: $(VENV)/installed  ## Boot simulated phones against the server and its pe
 
 settings: $(VENV)/installed  ## Write etc/provd.toml, the commented default settings, from the table of options
 	$(VENV)/bin/python -c "from provd.settings import default_file_text; print(default_file_text(), end='')" > etc/provd.toml
+
+deb:  ## Build the Debian packages into build/deb (what it needs: apt build-dep ./)
+	@rm -rf build/deb
+	@mkdir -p build/deb/source
+	@git ls-files -z --cached --others --exclude-standard --deduplicate | xargs -0 ls -d 2> /dev/null \
+		| tar --create --files-from - | tar --extract --directory build/deb/source
+	@# Debian's own Python, whatever else PATH holds.
+	cd build/deb/source && PATH=/usr/sbin:/usr/bin:/sbin:/bin dpkg-buildpackage --no-sign > ../build.log 2>&1 \
+		|| { tail -n 40 ../build.log; exit 1; }
+	@rm -rf build/deb/source
+	@ls build/deb/*.deb
+
+appliance: $(VENV)/installed-dev deb  ## As root: install the packages in a booted Debian and test the whole there
+	$(VENV)/bin/python -m pytest tests/appliance
 
 clean:  ## Remove what was built; .venv/ and the state in var/ stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
