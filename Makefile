@@ -75,8 +75,8 @@ deb:  ## Build the Debian packages into build/deb (what it needs: apt build-dep 
 	@rm -rf build/deb/source
 	@ls build/deb/*.deb
 
-appliance: $(VENV)/installed-dev deb  ## As root: install the packages in a booted Debian and test the whole there
-	$(VENV)/bin/python -m pytest tests/appliance
+appliance: $(VENV)/installed-dev  ## As root: install the packages in a booted Debian and test the whole there
+	$(VENV)/bin/python -m pytest --durations 10 tests/appliance
 
 clean:  ## Remove what was built; .venv/ and the state in var/ stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -49,16 +49,17 @@ class Phones:
 
     def http(self, name: str) -> None:
         """A file by HTTP, with a connection of its own."""
-        self.get(f"/Aastra/{name}")
+        self.get(f"/Aastra/{name}", name)
 
     def slow_http(self, name: str) -> None:
         """A large file, taken slowly."""
-        self.get("/Aastra/firmware.st", pause_s=0.02)
+        self.get("/Aastra/firmware.st", name, pause_s=0.02)
 
-    def get(self, path: str, pause_s: float = 0.0) -> None:
+    def get(self, path: str, name: str, pause_s: float = 0.0) -> None:
+        mac = "-".join(name[place : place + 2] for place in range(0, 12, 2))
         connection = http.client.HTTPConnection(self.server, 8667, timeout=PATIENCE_S)
         connection.connect()
-        connection.request("GET", path, headers={"User-Agent": "Aastra6731i MAC:00-08-5D-55-00-01 V:3.3.1.4305-SIP"})
+        connection.request("GET", path, headers={"User-Agent": f"Aastra6731i MAC:{mac} V:3.3.1.4305-SIP"})
         answer = connection.getresponse()
         if answer.status != 200:
             raise ValueError(answer.status)

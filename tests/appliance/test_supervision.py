@@ -51,8 +51,9 @@ def test_a_hung_server_is_ended_by_the_watchdog_and_who_asked_meanwhile_is_answe
     before, restarts = phones_files(loaded), int(loaded.show("NRestarts"))
     loaded.exec("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
     waiting = loaded.in_clients_network(
-        "curl", "-sSf", "--max-time", "90", f"http://{SERVER}:8667/Aastra/{MACS[0]}.cfg"
-    )
+        "curl", "-sSf", "--max-time", "90", "-A", "Aastra6731i MAC:00-08-5D-66-00-00 V:3.3.1.4305-SIP",
+        f"http://{SERVER}:8667/Aastra/{MACS[0]}.cfg",
+    )  # fmt: skip
     took = wait_until(lambda: int(loaded.show("NRestarts")) > restarts, 60, "the watchdog's restart")
     took += loaded.wait_active()
     figure("active after a hang", f"{took:.1f} s")
