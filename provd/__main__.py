@@ -11,6 +11,7 @@ for _number in (signal.SIGHUP, signal.SIGUSR1):
     signal.signal(_number, signal.SIG_IGN)  # until the server listens to them: a log rotation must not end its start
 
 import argparse
+import faulthandler
 import functools
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the daemon until it is told to stop; ends the process with 0, or with what the error says."""
+    faulthandler.enable()  # the watchdog's signal makes it say where it hangs
     options = _parser().parse_args(arguments)
     given = {
         option.name: value

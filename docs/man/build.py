@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds the manual pages xivo-provd(8) and provd.toml(5): the texts beside this file, and the table of options.
 
-    build.py FOLDER
+Called as `build.py FOLDER`.
 """
 
 from __future__ import annotations

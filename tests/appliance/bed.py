@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -144,22 +143,6 @@ class Bed:
 
     def _environment(self, timeout_s: float = 60) -> dict[str, str]:
         return {**os.environ, "TESTBED_DIR": str(self.folder), "TESTBED_EXEC_TIMEOUT": str(timeout_s)}
-
-
-class Load:
-    """Phones that ask again and again, from a client's network, until they are told to stop; see `load.py`."""
-
-    def __init__(self, bed: Bed, *arguments: str) -> None:
-        self._stop_file = bed.folder / "stop-load"
-        self._stop_file.unlink(missing_ok=True)
-        self._process = bed.in_clients_network(sys.executable, HERE / "load.py", SERVER, self._stop_file, *arguments)
-
-    def stop(self) -> dict[str, Any]:
-        """End it; how many files it got, of which kind, and what it did not get."""
-        self._stop_file.touch()
-        out, err = self._process.communicate(timeout=60)
-        assert self._process.returncode == 0, err
-        return json.loads(out)
 
 
 def obstacle() -> str | None:

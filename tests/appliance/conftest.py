@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.appliance.bed import ROOT, Bed, obstacle
+from tests.appliance.phones import MACS, phones_files, put_firmware
 
 FIGURES: dict[str, str] = {}
 
@@ -67,3 +68,11 @@ def appliance(bed: Bed, packages: list[Path]) -> Bed:
     bed.boot()
     bed.install(*packages)
     return bed
+
+
+@pytest.fixture(scope="module")
+def loaded(appliance: Bed) -> Bed:
+    """The appliance with phones that are known, and a large file for them."""
+    assert len(set(phones_files(appliance))) == len(MACS)
+    put_firmware(appliance)
+    return appliance

@@ -115,6 +115,10 @@ def test_a_boot_storm_fits_into_the_sockets(appliance: Bed) -> None:
     assert int(soft) >= 16384
 
 
+def test_the_units_are_right(appliance: Bed) -> None:
+    assert appliance.exec("systemd-analyze", "verify", UNIT, "xivo-provd.socket") == ""
+
+
 def test_a_check_finds_everything_in_order(appliance: Bed) -> None:
     assert "settings, store and plugins are in order" in appliance.exec("xivo-provd", "--check")
 

@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 
 from provd import __version__
-from tests.appliance.bed import SECURITY_LOG, SERVER, UNIT, Bed, Load
-from tests.appliance.test_supervision import assert_nothing_refused, loaded, phones_files
+from tests.appliance.bed import SECURITY_LOG, SERVER, UNIT, Bed
+from tests.appliance.phones import Load, assert_nothing_refused, phones_files
 
 NEWER = f"{__version__}.1"
-
-__all__ = ["loaded"]
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +34,13 @@ def newer(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> lis
 def what_is_left(bed: Bed) -> set[str]:
     """Every file of the server that has the package's name, but for the package manager's own notes."""
     found = bed.exec(
-        "find", "/", "(", "-path", "/proc", "-o", "-path", "/sys", "-o", "-path", "/shared", "-o", "-path", "/var/log/apt",
-        ")", "-prune", "-o", "-name", "*xivo*provd*", "-print",
+        "find", "/", "(", "-path", "/proc", "-o", "-path", "/sys", "-o", "-path", "/shared", ")", "-prune", "-o", "-name", "*xivo*provd*", "-print",
     )  # fmt: skip
     return set(found.split())
 
 
 def test_an_upgrade_keeps_everything_and_refuses_nobody(
-    loaded: Bed, newer: list[Path], figure: Callable[[str, str], None]  # noqa: F811
+    loaded: Bed, newer: list[Path], figure: Callable[[str, str], None]
 ) -> None:
     changed = '[general]\nlog_level = "warning"\n'
     loaded.write("/etc/xivo-provd/provd.toml", changed)
@@ -64,7 +61,7 @@ def test_an_upgrade_keeps_everything_and_refuses_nobody(
     assert loaded.exec("cat", "/etc/xivo-provd/provd.toml") == changed
 
 
-def test_removed_it_leaves_state_settings_and_log(loaded: Bed) -> None:  # noqa: F811
+def test_removed_it_leaves_state_settings_and_log(loaded: Bed) -> None:
     loaded.exec("apt-get", "-q", "-y", "remove", "xivo-provd", "xivo-provd-plugins", timeout_s=120)
     assert loaded.exec("ss", "-Hlntu", "sport = :69 or sport = :8667 or sport = :8666") == ""
     assert loaded.show("LoadState") == "not-found"
@@ -74,7 +71,7 @@ def test_removed_it_leaves_state_settings_and_log(loaded: Bed) -> None:  # noqa:
     assert not {"/usr/lib/xivo-provd", "/usr/share/xivo-provd", "/usr/sbin/xivo-provd"} & left
 
 
-def test_installed_again_it_goes_on_where_it_was(loaded: Bed, newer: list[Path]) -> None:  # noqa: F811
+def test_installed_again_it_goes_on_where_it_was(loaded: Bed, newer: list[Path]) -> None:
     loaded.install(*newer)
     loaded.wait_active()
     devices = loaded.status()["counts"]["devices"]
@@ -82,7 +79,7 @@ def test_installed_again_it_goes_on_where_it_was(loaded: Bed, newer: list[Path])
     assert devices == loaded.status()["counts"]["devices"] > 0
 
 
-def test_purged_it_leaves_nothing_but_its_user(loaded: Bed) -> None:  # noqa: F811
+def test_purged_it_leaves_nothing_but_its_user(loaded: Bed) -> None:
     loaded.exec("logrotate", "--force", "/etc/logrotate.d/xivo-provd")
     loaded.write("/etc/xivo-provd/conf.d/mine.toml", "[general]\n")
     loaded.exec("apt-get", "-q", "-y", "purge", "xivo-provd", "xivo-provd-plugins", timeout_s=120)
@@ -92,7 +89,7 @@ def test_purged_it_leaves_nothing_but_its_user(loaded: Bed) -> None:  # noqa: F8
     assert loaded.exec("find", "/", "-xdev", "-user", "xivo-provd", "-not", "-path", "/proc/*") == ""
 
 
-def test_after_a_purge_it_begins_anew(loaded: Bed, packages: list[Path]) -> None:  # noqa: F811
+def test_after_a_purge_it_begins_anew(loaded: Bed, packages: list[Path]) -> None:
     loaded.install(*packages)
     loaded.wait_active()
     assert loaded.status()["counts"]["devices"] == 0
