@@ -11,9 +11,7 @@ from tests.appliance.phones import MACS, Load, assert_nothing_refused, phones_fi
 DROP_IN = "/run/systemd/system/xivo-provd.service.d/test.conf"
 
 
-def test_a_killed_server_is_started_again_and_has_lost_nothing(
-    loaded: Bed, figure: Callable[[str, str], None]
-) -> None:
+def test_a_killed_server_is_started_again_and_has_lost_nothing(loaded: Bed, figure: Callable[[str, str], None]) -> None:
     before, restarts = phones_files(loaded), int(loaded.show("NRestarts"))
     loaded.exec("systemctl", "kill", "--kill-whom=main", "--signal=KILL", UNIT)
     wait_until(lambda: int(loaded.show("NRestarts")) > restarts, 15, "the restart")

@@ -34,7 +34,8 @@ def newer(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> lis
 def what_is_left(bed: Bed) -> set[str]:
     """Every file of the server that has the package's name, but for the package manager's own notes."""
     found = bed.exec(
-        "find", "/", "(", "-path", "/proc", "-o", "-path", "/sys", "-o", "-path", "/shared", ")", "-prune", "-o", "-name", "*xivo*provd*", "-print",
+        "find", "/", "(", "-path", "/proc", "-o", "-path", "/sys", "-o", "-path", "/shared", ")",
+        "-prune", "-o", "-name", "*xivo*provd*", "-print",
     )  # fmt: skip
     return set(found.split())
 
