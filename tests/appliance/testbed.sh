@@ -5,7 +5,7 @@
 #
 # It needs no virtual machine, no Docker, no running systemd on the host and
 # no network inside the test system. One "server" container is booted with
-# systemd-nspawn; "client" containers (a shell, curl, tftp, DHCP clients...)
+# systemd-nspawn; "client" containers (a shell, curl, tftp clients)
 # sit on the same Ethernet segment, each in its own network namespace:
 #
 #     server eth0 10.55.0.1  --+                    all of it in namespaces of
@@ -48,7 +48,7 @@ usage() {
     cat <<USAGE
 usage: $PROG COMMAND [ARG...]
 
-  build [--force]       make the root file system (cached as a tarball)
+  build                 make the root file system (cached as a tarball)
   boot                  start the server and the clients, wait until they are up
   exec CMD...           run CMD as root in the server
   netns-client [-n N] CMD...
@@ -60,8 +60,6 @@ usage: $PROG COMMAND [ARG...]
                         install in the server; dependencies are fetched by the
                         host's apt, the server itself has no network
   push SRC... DIR       copy host files into a directory of the server
-  pull FILE... DIR      copy files of the server to a directory of the host
-  status                say what is running
   log                   print the server's console output
   stop                  power off everything (the disks are kept)
   reset                 stop, and put all disks back to the pristine state
@@ -205,9 +203,6 @@ cmd_build() {
     ensure_host_tools
     key=$(recipe_key)
     tarball=$CACHE/rootfs-$key.tar.zst
-    if [ "${1-}" = --force ]; then
-        rm -f "$tarball" "$BASE.key"
-    fi
     if [ -e "$tarball" ] && [ "$(cat "$BASE.key" 2>/dev/null)" = "$key" ]; then
         say "the root file system is up to date"
         return
@@ -481,18 +476,6 @@ cmd_destroy() {
     say "destroyed"
 }
 
-cmd_status() {
-    local m
-    for m in $(known_machines); do
-        if supervisor "$m" >/dev/null; then
-            printf '%-9s running, process 1 is %s here, %s.%s\n' "$m" "$(leader "$m")" \
-                "$TESTBED_NET4" "$(address_of "$m")"
-        else
-            printf '%-9s stopped\n' "$m"
-        fi
-    done
-}
-
 # ---------------------------------------------------------------- commands --
 
 # With --foreground, timeout would only end its direct child and leave the
@@ -542,16 +525,6 @@ cmd_push() {
     for f in "${@:1:$#-1}"; do
         tar -C "$(dirname "$f")" --owner=root --group=root -cf - "$(basename "$f")" |
             enter server tar -C "$dest" --no-same-owner -xf -
-    done
-}
-
-cmd_pull() {
-    local dest f
-    [ $# -ge 2 ] || die "pull: FILE... DIR"
-    dest=${*: -1}
-    mkdir -p "$dest"
-    for f in "${@:1:$#-1}"; do
-        enter server tar -C "$(dirname "$f")" -cf - "$(basename "$f")" | tar -C "$dest" --no-same-owner -xf -
     done
 }
 
@@ -614,7 +587,7 @@ main() {
     init
     export TESTBED_DIR
     case $cmd in
-        build|boot|exec|install|push|pull|status|stop|reset|destroy) "cmd_$cmd" "$@" ;;
+        build|boot|exec|install|push|stop|reset|destroy) "cmd_$cmd" "$@" ;;
         netns-client) cmd_netns_client "$@" ;;
         netns-host)   cmd_netns_host "$@" ;;
         log)          cat "$RUN/server.log" ;;
@@ -622,7 +595,6 @@ main() {
         __machine)    cmd___machine "$@" ;;
         __customize)  customize "$@" ;;
         __enter)      enter "$@" ;;
-        __sources)    debian_sources ;;
         __cgroup_remove)
             private_cgroup2
             # Dead processes may keep it busy for a moment.
