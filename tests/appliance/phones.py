@@ -33,7 +33,7 @@ class Load:
     """Phones that ask again and again, from a client's network, until they are told to stop; see `load.py`."""
 
     def __init__(self, bed: Bed, *arguments: str) -> None:
-        self._stop_file = bed.folder / "stop-load"
+        self._stop_file = bed.shared / "stop-load"
         self._stop_file.unlink(missing_ok=True)
         self._process = bed.in_clients_network(sys.executable, HERE / "load.py", SERVER, self._stop_file, *arguments)
 
