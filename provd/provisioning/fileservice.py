@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provd.model.device import Device
+from provd.model.mac import format_mac
 from provd.model.request import PhoneRequest
 from provd.plugins.files import OpenFile, Problem, clean_path, open_file
 from provd.plugins.host import PluginHost
@@ -32,27 +33,27 @@ class FileService:
         plugin_id = device.get("plugin") or ""
         root = self._host.root_of(plugin_id)
         if root is None:
-            return self.serve_nobody(request, device["id"])
+            return self.serve_nobody(request, device)
         reply = open_file(root, path) if path else Problem.DIRECTORY
         if reply is Problem.NOT_FOUND:
             plugin_id, path, reply = self._elsewhere(device, plugin_id, path)
         elif isinstance(reply, OpenFile):
             path = reply.path
         is_others = self._is_others(plugin_id, path, device["id"])
-        self._note(request, plugin_id, path, device["id"])
+        self._note(request, plugin_id, path, device)
         if is_others and isinstance(reply, OpenFile):
             reply.close()
             return Problem.NOT_FOUND
         return reply
 
-    def serve_nobody(self, request: PhoneRequest, device_id: str | None = None) -> Problem:
-        """The answer to a request that no plugin serves."""
+    def serve_nobody(self, request: PhoneRequest, device: Device | None = None) -> Problem:
+        """The answer to a request that no plugin serves, of a device or of nobody."""
         path = clean_path(request.path)
         if isinstance(path, Problem):
             return path
         if self._host.is_sensitive_for_any(path):
-            owner = Owner.OTHER if self._renderings.count("stem", stem(path)) else Owner.NONE
-            self._security_log.sensitive_file_requested(request.address, path, owner, device_id)
+            device_id = device["id"] if device is not None else None
+            self._security_log.sensitive_file_requested(request.address, path, self._owner_of(path, device), device_id)
         return Problem.NO_PLUGIN
 
     def _is_others(self, plugin_id: str, path: str, device_id: str) -> bool:
@@ -60,26 +61,32 @@ class FileService:
         key = file_key(plugin_id, path)
         return self._renderings.count("file", key) > 0 and not self._renderings.has("file", key, device_id)
 
-    def _note(self, request: PhoneRequest, plugin_id: str, path: str, device_id: str) -> None:
+    def _note(self, request: PhoneRequest, plugin_id: str, path: str, device: Device) -> None:
         """Note in the security log who asked for a file that may hold secrets.
 
         The plugin says that by the name of the file, and has said it of each file that a device has. A plugin that
         cannot say is taken to say yes of files that belong to somebody.
         """
-        key = file_key(plugin_id, path)
+        key, device_id = file_key(plugin_id, path), device["id"]
         is_known = self._renderings.has("file", key, device_id)
         owner_id = device_id if is_known else self._renderings.first("file", key)
         is_sensitive = self._host.is_sensitive(plugin_id, path, default=owner_id is not None)
         if is_sensitive or (owner_id is not None and self._is_declared_sensitive(owner_id, plugin_id, path)):
-            owner = self._owner_of(path, device_id) if owner_id is None else Owner.KNOWN if is_known else Owner.OTHER
+            owner = self._owner_of(path, device) if owner_id is None else Owner.KNOWN if is_known else Owner.OTHER
             self._security_log.sensitive_file_requested(request.address, path, owner, device_id)
 
-    def _owner_of(self, path: str, device_id: str) -> Owner:
-        """Whose a file is that nobody has under this very name: a phone asks for more files of its own than it has."""
+    def _owner_of(self, path: str, device: Device | None) -> Owner:
+        """Whose a file is that nobody has under this very name: a phone asks for more files of its own than it has.
+
+        Its own are those that begin like one that it has, and those of nobody that its MAC address stands in.
+        """
         name = stem(path)
-        if self._renderings.has("stem", name, device_id):
+        if device is not None and self._renderings.has("stem", name, device["id"]):
             return Owner.KNOWN
-        return Owner.OTHER if self._renderings.count("stem", name) else Owner.NONE
+        if self._renderings.count("stem", name):
+            return Owner.OTHER
+        mac = (device or {}).get("mac")
+        return Owner.KNOWN if mac and format_mac(mac, "") in path.rpartition("/")[2].casefold() else Owner.NONE
 
     def _is_declared_sensitive(self, owner_id: str, plugin_id: str, path: str) -> bool:
         """The plugin said that the file is sensitive when that was made; all that have it were told the same."""

@@ -217,3 +217,35 @@ def test_a_file_of_many_devices_costs_no_more_than_one_of_few(house: House, monk
     assert house.ask_quick(last)
     assert len(looked_at) < 10
     assert house.security_lines()[-1].partition(": ")[2].startswith('"shared.cfg" owner=known')
+
+
+# --- names that a phone's own MAC address stands in
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("00085D000001-phone.cfg", "known"),
+        ("sample100-00085d000001.htm", "known"),
+        ("SEP00085D000001.cnf.xml.sgn", "known"),
+        ("00085D000002-phone.cfg", "none"),
+        ("0085D000001.cfg", "none"),
+        ("00085D000002.htm", "other"),
+    ],
+)
+def test_a_name_of_nobody_with_the_askers_mac_address_is_the_askers(two: House, name: str, owner: str) -> None:
+    load_again(two, ENTRY.replace("return OWN_FILE.fullmatch(path) is not None", "return True"))
+    assert two.ask(phone(f"Sample/{name}")) is Problem.NOT_FOUND
+    assert two.security_lines() == [line(name, owner)]
+
+
+def test_so_it_is_for_a_device_without_a_plugin(two: House) -> None:
+    two.app.devices.add({"id": "bare", "mac": "00:08:5d:00:00:09", "ip": "192.0.2.101", "plugin": "xivo-gone-1"})
+    device = two.devices.get("bare")
+    assert device is not None
+    service = two.app.phones._parts.files
+    for name in ("00085D000009.cfg", "00085D000008.cfg"):
+        assert service.serve(TftpRequest("192.0.2.101", name), device) is Problem.NO_PLUGIN
+    assert two.security_lines("Sensitive") == [
+        line("00085D000009.cfg", "known", "bare"), line("00085D000008.cfg", "none", "bare")
+    ]  # fmt: skip
