@@ -58,6 +58,7 @@ class Report:
                 },
                 "admin": {"listening": listening["admin"]},
             },
+            "nat": self._app.nat.is_on,
             "counts": self._counts(),
             "plugins": self._plugins(),
             "store": {

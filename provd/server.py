@@ -28,10 +28,11 @@ from provd.provisioning.application import Application
 from provd.reload import compare
 from provd.report import Report
 from provd.security.log import SecurityLog
+from provd.security.nat import NatSwitch
 from provd.serving.http import HttpDoor, HttpOptions
 from provd.serving.probe import http_answers, tftp_answers
 from provd.serving.tftp import TftpDoor, TftpOptions
-from provd.settings import Settings, plugins_folder, store_path
+from provd.settings import Settings, nat_state_file, plugins_folder, store_path
 from provd.stacks import describe_stacks
 from provd.store.schema import SCHEMA
 from provd.store.sqlite import SqliteBackend
@@ -103,7 +104,9 @@ class Server:
         self._host = PluginHost(plugins_folder(settings))
         self._install(install_plugins)
         self._host.load_all(base)
-        self._app = Application(self._store, self._host, self._security_log, base)
+        nat = NatSwitch(settings["general.nat"], nat_state_file(settings))
+        nat.publish()
+        self._app = Application(self._store, self._host, self._security_log, base, nat)
         self._app.begin()
         self._tftp = TftpDoor(sockets.tftp, self._app.phones, _tftp_options(settings))
         self._http = HttpDoor(sockets.http, self._app.phones, _http_options(settings))

@@ -42,6 +42,9 @@ OPTIONS: Sequence[Option] = (
     Option("general", "bind", address, "",
            "Address on which phones are served, by TFTP and HTTP; empty: all addresses, IPv4 and IPv6.",
            "--bind", "ADDRESS"),
+    Option("general", "nat", boolean, False,
+           "Whether phones share addresses, because all of them are behind NAT. On: an address may belong to several "
+           "devices, and phones are recognised only by what names them, such as the MAC address."),
     Option("general", "plugin_server", location, "/usr/share/xivo-provd/plugins",
            "Repository of plugins: a folder, or an http or https URL.", "--plugin-repository", "DIR-or-URL"),
     Option("general", "base_raw_config_file", path, "",
@@ -140,6 +143,11 @@ def store_path(settings: Settings) -> Path:
 def plugins_folder(settings: Settings) -> Path:
     """Where plugins are installed."""
     return Path(settings["general.state_dir"]) / "plugins"
+
+
+def nat_state_file(settings: Settings) -> Path:
+    """The file that tells fail2ban's side whether general.nat is on."""
+    return Path(settings["general.state_dir"]) / "nat"
 
 
 def default_file_text() -> str:

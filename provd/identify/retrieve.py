@@ -22,11 +22,11 @@ class Devices(Protocol):
         """A device by id."""
 
 
-def retrieve(identity: Identity, address: str, devices: Devices) -> str | None:
+def retrieve(identity: Identity, address: str | None, devices: Devices) -> str | None:
     """The id of the device that a request comes from, or None for a phone that is not known.
 
     By MAC address, serial number, UUID, then by the address if exactly one device there does not contradict what
-    the request says.
+    the request says. Without `address` (phones behind NAT share theirs) only by what names the phone.
     """
     for key in STRONG_KEYS:
         value = getattr(identity, key)
@@ -36,6 +36,8 @@ def retrieve(identity: Identity, address: str, devices: Devices) -> str | None:
                 found = tuple(each for each in found if _may_have_mac(devices, each, identity))
             if found:
                 return preferred_device(found)
+    if address is None:
+        return None
     candidates = [
         device_id
         for device_id in devices.find("ip", address)

@@ -19,6 +19,7 @@ from provd.provisioning.phones import Collaborators, PhoneDesk
 from provd.provisioning.recheck import Recheck
 from provd.provisioning.standard_configs import standard_configs
 from provd.security.log import SecurityLog
+from provd.security.nat import NatSwitch
 from provd.store.schema import CONFIGS, DEVICES, RENDERINGS
 from provd.store.store import Store, Transaction
 
@@ -32,11 +33,17 @@ class Application:
     """
 
     def __init__(
-        self, store: Store, host: PluginHost, security_log: SecurityLog, base_raw_config: Mapping[str, Any]
+        self,
+        store: Store,
+        host: PluginHost,
+        security_log: SecurityLog,
+        base_raw_config: Mapping[str, Any],
+        nat: NatSwitch | None = None,
     ) -> None:
         self._locks = locks = KeyedLocks()
         self.store = store
         self.host = host
+        self.nat = nat or NatSwitch()
         self._devices = store.collection(DEVICES)
         self.recheck = Recheck(self._check_files, lambda: self.doubts.settled())
         self.doubts = Doubts(store, host, self.recheck, base_raw_config)
@@ -53,6 +60,7 @@ class Application:
                 recheck=self.recheck,
                 locks=locks,
                 security_log=security_log,
+                nat=self.nat,
             )
         )
         self._base = dict(base_raw_config)

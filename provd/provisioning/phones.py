@@ -27,6 +27,7 @@ from provd.provisioning.locks import KeyedLocks, of_device, of_phone
 from provd.provisioning.recheck import Recheck
 from provd.provisioning.retries import Retries
 from provd.security.log import SecurityLog
+from provd.security.nat import NatSwitch
 from provd.store.schema import CONFIGS, DEVICES, is_unfinished
 from provd.store.store import Store, Transaction
 
@@ -47,6 +48,7 @@ class Collaborators:
     recheck: Recheck
     locks: KeyedLocks
     security_log: SecurityLog
+    nat: NatSwitch
 
 
 class PhoneDesk:
@@ -62,9 +64,9 @@ class PhoneDesk:
     def quick(self, request: PhoneRequest) -> OpenFile | Problem | None:
         """The answer, if nothing has to be stored or rendered for it; otherwise None, and `handle` is needed."""
         identity = self._extract(request)
-        device_id = retrieve(identity, request.address, self._devices)
+        device_id = self._retrieve(identity, request)
         if device_id is None:
-            return None if is_admissible(identity) else self._parts.files.serve_nobody(request)
+            return None if self._is_admissible(identity) else self._parts.files.serve_nobody(request)
         device = self._devices.get(device_id)
         if (
             device is None
@@ -81,7 +83,7 @@ class PhoneDesk:
     def handle(self, request: PhoneRequest) -> OpenFile | Problem:
         """The answer to any request; may wait for the store and for other requests of the same phone."""
         identity = self._extract(request)
-        keys = [of_phone("ip", request.address)]
+        keys = [] if self._parts.nat.is_on else [of_phone("ip", request.address)]
         keys += [of_phone(key, value) for key in STRONG_KEYS if (value := getattr(identity, key)) is not None]
         with self._parts.locks.hold(*keys):
             device = self._settled(request, identity)
@@ -106,7 +108,7 @@ class PhoneDesk:
     def _settled(self, request: PhoneRequest, identity: Identity) -> Device | Problem:
         """The device that asks, stored and configured; its state of before if the store fails."""
         for _ in range(_MAX_ATTEMPTS):
-            device_id = retrieve(identity, request.address, self._devices)
+            device_id = self._retrieve(identity, request)
             try:
                 return self._settle(device_id, request, identity)
             except ConflictError:
@@ -139,7 +141,7 @@ class PhoneDesk:
         """
         is_new = device_id is None
         if device_id is None:
-            if not is_admissible(identity):
+            if not self._is_admissible(identity):
                 return self._parts.files.serve_nobody(request)
             device_id = new_id()
         with self._parts.locks.hold(of_device(device_id)):
@@ -147,7 +149,7 @@ class PhoneDesk:
             if stored is None and not is_new:
                 raise ConflictError(f"devices {device_id!r} was removed")
             old = stored.document if stored else {"id": device_id, "added": "auto"}
-            if not is_new and retrieve(identity, request.address, self._devices) != device_id:
+            if not is_new and self._retrieve(identity, request) != device_id:
                 raise ConflictError(f"devices {device_id!r} is another phone's now")
             new = self._wanted(old, identity, request.address)
             config = None if new.get("config") else self._parts.autoprov.derive()
@@ -164,11 +166,14 @@ class PhoneDesk:
             return self._devices.get(device_id) or new
 
     def _commit(self, old: Device, new: Device, config: Config | None, revision: int) -> None:
-        """Store a device, and what goes with it: the config made for it, and its address that others lose."""
+        """Store a device, and what goes with it: the config made for it, and its address that others lose.
+
+        Behind NAT nobody loses an address.
+        """
         transaction = Transaction().put(DEVICES, new["id"], new, revision)
         if config is not None:
             transaction.put(CONFIGS, config["id"], config, 0)
-        if new.get("ip") != old.get("ip"):
+        if new.get("ip") != old.get("ip") and not self._parts.nat.is_on:
             for other_id in self._devices.find("ip", new["ip"]):
                 other = self._devices.get_stored(other_id)
                 if other is not None and other_id != new["id"]:
@@ -192,6 +197,14 @@ class PhoneDesk:
     def _extract(self, request: PhoneRequest) -> Identity:
         answers = self._parts.host.identify(request)
         return combine(answers, lambda plugin_id, identity: dict(self._parts.host.support(identity)).get(plugin_id, 0))
+
+    def _retrieve(self, identity: Identity, request: PhoneRequest) -> str | None:
+        """The device that asks, if it is known."""
+        return retrieve(identity, None if self._parts.nat.is_on else request.address, self._devices)
+
+    def _is_admissible(self, identity: Identity) -> bool:
+        """Whether a phone that is not known becomes a device."""
+        return is_admissible(identity, nat=self._parts.nat.is_on)
 
     def _wanted(self, device: Device, identity: Identity, address: str) -> Device:
         """The device as it should be after this request; `device` itself if nothing changes."""

@@ -18,3 +18,16 @@ def test_a_phone_that_says_who_it_is_is_admitted(key: str) -> None:
 )
 def test_whoever_says_nothing_of_that_is_not(identity: Identity) -> None:
     assert not is_admissible(identity)
+
+
+@pytest.mark.parametrize(
+    ("identity", "is_admitted"),
+    [
+        (Identity(vendor="Aastra", model="6731i"), False),
+        (Identity(vendor="Aastra", mac="x"), True),
+        (Identity(sn="x"), True),
+        (Identity(uuid="x"), True),
+    ],
+)
+def test_behind_nat_a_phone_must_say_which_one_it_is(identity: Identity, is_admitted: bool) -> None:
+    assert is_admissible(identity, nat=True) is is_admitted

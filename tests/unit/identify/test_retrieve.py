@@ -128,3 +128,22 @@ def test_a_device_that_was_removed_in_between_does_not_fail() -> None:
             return None
 
     assert retrieve(Identity(), ADDRESS, Vanishing(a={"ip": ADDRESS})) == "a"
+
+
+# --- behind NAT: without an address
+
+
+@pytest.mark.parametrize("identity", [Identity(), Identity("Aastra"), Identity("Aastra", "6731i", mac=OTHER_MAC)])
+def test_without_an_address_a_phone_is_not_taken_for_the_only_one_there(identity: Identity) -> None:
+    class NoAddresses(Devices):
+        def find(self, index: str, key: str) -> tuple[str, ...]:
+            assert index != "ip", "this takes as long as there are devices at the address"
+            return super().find(index, key)
+
+    assert retrieve(identity, None, NoAddresses(a={"ip": ADDRESS, "vendor": "Aastra"}, b={"mac": MAC})) is None
+
+
+@pytest.mark.parametrize(("key", "value"), [("mac", MAC), ("sn", "88019FA42805"), ("uuid", "0f3a5a9c")])
+def test_without_an_address_a_phone_is_found_by_what_names_it(key: str, value: str) -> None:
+    devices = Devices(a={"ip": ADDRESS, key: "another"}, b={"ip": ADDRESS, key: value})
+    assert retrieve(Identity(**{key: value}), None, devices) == "b"
