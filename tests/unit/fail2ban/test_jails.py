@@ -10,7 +10,7 @@ import pytest
 
 from provd.security.grammar import Owner
 
-from .tools import JAILS, OURS, Configuration, Match, new_device, sensitive
+from .tools import JAILS, OURS, Configuration, Match, new_device, profile, sensitive
 
 NAT = "192.0.2.254"
 ATTACKER = "198.51.100.66"
@@ -185,13 +185,13 @@ def test_ipv6_is_treated_alike(configuration: Configuration) -> None:
 # --- what is written in the files
 
 
-def test_the_profiles_say_which_they_are() -> None:
+def test_the_profiles_say_which_they_are(configuration: Configuration) -> None:
     for nat in ("on", "off"):
-        assert f"general.nat is {nat}" in (OURS / f"profiles/nat-{nat}.conf").read_text()
+        assert f"general.nat is {nat}" in profile(nat)
 
 
 @pytest.mark.parametrize("script", ["xivo-provd-fail2ban-profile", "xivo-provd-fail2ban-check"])
-def test_the_scripts_are_shell_scripts_without_faults(script: str) -> None:
+def test_the_scripts_are_shell_scripts_without_faults(configuration: Configuration, script: str) -> None:
     shellcheck = shutil.which("shellcheck")
     if shellcheck is None:
         pytest.skip("shellcheck is missing: apt install shellcheck")

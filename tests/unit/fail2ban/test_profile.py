@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from .tools import JAILS, OURS, Configuration, PrivateServer, sensitive
+from .tools import JAILS, OURS, Configuration, PrivateServer, profile, program, sensitive
 
 SCRIPT = OURS / "xivo-provd-fail2ban-profile"
-PROFILES = {nat: (OURS / f"profiles/nat-{nat}.conf").read_text() for nat in ("on", "off")}
 
 FAKE_CLIENT = """#!/bin/sh
 case $1 in
@@ -69,11 +68,12 @@ class Machine:
         mode = self.target.lstat().st_mode
         assert stat.S_ISREG(mode)
         assert stat.S_IMODE(mode) == 0o644
-        return {text: nat for nat, text in PROFILES.items()}[self.target.read_text()]
+        return {profile(nat): nat for nat in ("on", "off")}[self.target.read_text()]
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
+    program("fail2ban-client")
     return Machine(tmp_path)
 
 
@@ -147,7 +147,7 @@ def test_a_profile_that_is_in_place_is_not_written(machine: Machine) -> None:
     assert (machine.target.stat().st_ino, machine.target.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-@pytest.mark.parametrize("content", ["", "[sshd]\nenabled = false\n", PROFILES["on"] + "[x]\n"])
+@pytest.mark.parametrize("content", ["", "[sshd]\nenabled = false\n", "general.nat is off\n"])
 def test_anything_else_in_its_place_is_replaced(machine: Machine, content: str) -> None:
     machine.target.write_text(content)
     assert machine.placed() == "off"
@@ -155,7 +155,7 @@ def test_anything_else_in_its_place_is_replaced(machine: Machine, content: str) 
 
 def test_a_link_in_its_place_is_replaced_and_its_target_left_alone(machine: Machine) -> None:
     other = machine.folder / "other"
-    for content in ("precious", PROFILES["off"]):
+    for content in ("precious", profile("off")):
         other.write_text(content)
         machine.target.unlink(missing_ok=True)
         machine.target.symlink_to(other)
@@ -199,7 +199,7 @@ def test_a_change_while_it_works_is_not_lost(machine: Machine) -> None:
     turn_back = 'printf 0 > "$FAKE/lib/nat"'
     machine.program("fail2ban-client", FAKE_CLIENT.replace("reload) ", f"reload) {turn_back}; "))
     machine.run()
-    assert machine.target.read_text() == PROFILES["off"]
+    assert machine.target.read_text() == profile("off")
     assert machine.reloaded() == [*JAILS, *JAILS]
 
 

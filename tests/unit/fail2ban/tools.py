@@ -31,7 +31,14 @@ def program(name: str) -> str:
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/sbin")
     if path is None or not INSTALLED.is_dir():
         pytest.skip(f"{name} is missing: apt install fail2ban")
+    if not OURS.is_dir():
+        pytest.skip(f"{OURS} is missing: this is not a whole checkout")
     return path
+
+
+def profile(nat: str) -> str:
+    """The profile for NAT `on` or `off`."""
+    return (OURS / f"profiles/nat-{nat}.conf").read_text()
 
 
 def stamped(message: str, second: int = 0) -> str:
