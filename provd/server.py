@@ -184,6 +184,7 @@ class Server:
         set_log_level(self._settings["general.log_level"])
         self._tftp.use(_tftp_options(self._settings))
         self._http.use(_http_options(self._settings))
+        self._app.nat.set(self._settings["general.nat"])
         log.info("settings read again: changed=%s", ",".join(changes.at_once) or "none")
         if changes.after_restart:
             log.warning("settings that need a restart: changed=%s", ",".join(changes.after_restart))
