@@ -6,7 +6,6 @@ Called as `build.py FOLDER`.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +42,7 @@ def _flags() -> Iterator[str]:
     for option in OPTIONS:
         if option.flag:
             yield f".It Fl Fl {escaped(option.flag.removeprefix('--'))} Ar {escaped(str(option.metavar))}"
-            yield "\n".join(map(escaped, sentences(option.doc)))
+            yield escaped(option.doc)
             yield f"The setting is\n.Ic {option.name} ."
 
 
@@ -59,17 +58,12 @@ def _options() -> Iterator[str]:
 
 def _option(option: Option) -> Iterator[str]:
     yield f".It Ic {option.key}"
-    yield "\n".join(map(escaped, sentences(option.doc)))
+    yield escaped(option.doc)
     yield escaped(f"Allowed: {option.check.allowed}.")
     default = option.as_toml().partition(" = ")[2]
     yield f"Default:\n.Li {quoted(default)} ."
     if option.reloadable:
         yield "A reload is enough."
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text: each has a line of its own in mdoc's source."""
-    return re.split(r"(?<=[.:]) (?=[A-Z])", text)
 
 
 def escaped(text: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable
 
 import pytest
 
 from tests.integration.clients import CONFIG, MAC, config_name, http_get, tftp_curl, user_agent
-from tests.integration.server import RunningServer
+from tests.integration.server import RunningServer, wait_until
 
 OTHER = "00:08:5d:00:00:01"
 NAT = "127.0.0.9"
@@ -72,3 +73,17 @@ def test_the_state_folder_says_whether_nat_is_on(
     file.write_text("something else")
     server.start()
     assert file.read_text() == content
+
+
+def test_the_switch_is_turned_without_a_restart(server: RunningServer) -> None:
+    folder = server.state / "conf.d"
+    folder.mkdir()
+    state = server.state / "lib" / "nat"
+    for setting, content in (("true", "1"), ("false", "0")):
+        (folder / "nat.toml").write_text(f"[general]\nnat = {setting}\n")
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda content=content: state.read_text() == content, what="the file")
+        assert server.status()["nat"] is (content == "1")
+    for mac in (MAC, OTHER):
+        http_get(server.http_port, "/Aastra/aastra.cfg", source=NAT, agent=user_agent(mac))
+    assert addresses(server) == {MAC: None, OTHER: NAT}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clients import CONFIG, MAC, config_name, http_get, tftp_curl, user_agent
+from tests.integration.clients import CONFIG, http_get, tftp_curl
 from tests.integration.server import RunningServer, wait_until
 
 
@@ -90,17 +90,3 @@ def test_wrong_settings_are_told_and_the_old_ones_stay(server: RunningServer, re
     assert f"the settings stay as they are: {file}: general.log_level: " in said
     assert f"the settings stay as they are: {file}: http.ports: there is no such option" in said
     assert "settings read again: changed=none\n" in reload("[general]\ndrain_timeout = 3\n")
-
-
-def test_nat_is_switched_at_once_and_back(server: RunningServer, reload: Reload) -> None:
-    def boot_two() -> list[str]:
-        for mac in (MAC, "00:08:5d:00:00:01"):
-            http_get(server.http_port, f"/Aastra/{config_name(mac)}", agent=user_agent(mac))
-        return sorted(str(device.get("ip")) for device in server.devices())
-
-    assert boot_two() == ["127.0.0.1", "None"], "the second takes the address from the first"
-    assert "NAT is switched on" in reload("[general]\nnat = true\n")
-    assert boot_two() == ["127.0.0.1", "127.0.0.1"]
-    assert (server.state / "lib" / "nat").read_text() == "1"
-    assert "NAT is switched off" in reload("")
-    assert (server.state / "lib" / "nat").read_text() == "0"
