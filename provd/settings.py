@@ -44,7 +44,8 @@ OPTIONS: Sequence[Option] = (
            "--bind", "ADDRESS"),
     Option("general", "nat", boolean, False,
            "Whether phones share addresses, because all of them are behind NAT; if so, an address may belong to "
-           "several devices, and phones are recognised only by what names them, such as the MAC address.", reloadable=True),
+           "several devices, and phones are recognised only by what names them, such as the MAC address.",
+           reloadable=True),
     Option("general", "plugin_server", location, "/usr/share/xivo-provd/plugins",
            "Repository of plugins: a folder, or an http or https URL.", "--plugin-repository", "DIR-or-URL"),
     Option("general", "base_raw_config_file", path, "",
