@@ -39,12 +39,12 @@ def aims(rows: Sequence[Row], largest_rss_mb: float) -> list[Aim]:
     return [*_costs(rows), *_shares(rows), *_losses(rows), *_growth(rows), _memory(rows, largest_rss_mb)]
 
 
-def mean_cost(rows: Sequence[Row], protocol: str, devices: int) -> float:
-    """CPU seconds per 1,000 known phones with a store of this size, over all numbers of phones at once."""
+def mean_cost(rows: Sequence[Row], scenario: str, protocol: str, devices: int) -> float:
+    """CPU seconds per 1,000 known phones in a scenario with this store, over all numbers of phones at once."""
     return mean(
         row.result.cpu_s_per_1000
         for row in rows
-        if (row.scenario, row.protocol, row.devices) == ("known", protocol, devices)
+        if (row.scenario, row.protocol, row.devices) == (scenario, protocol, devices)
     )
 
 
@@ -74,11 +74,11 @@ def _losses(rows: Sequence[Row]) -> Iterator[Aim]:
 
 def _growth(rows: Sequence[Row]) -> Iterator[Aim]:
     for protocol in MAX_CPU_S_PER_1000:
-        sizes = sorted({row.devices for group in _known(rows, protocol).values() for row in group if row.devices})
+        sizes = sorted({row.devices for row in rows if (row.scenario, row.protocol) == ("growth", protocol)})
         if len(sizes) > 1:
             name = f"{protocol.upper()}: CPU with {sizes[-1]:,} devices beside {sizes[0]:,}"
-            ratio = mean_cost(rows, protocol, sizes[-1]) / mean_cost(rows, protocol, sizes[0])
-            yield Aim(name, ratio, MAX_GROWTH)
+            most, least = (mean_cost(rows, "growth", protocol, sizes[end]) for end in (-1, 0))
+            yield Aim(name, most / least, MAX_GROWTH)
 
 
 def _memory(rows: Sequence[Row], largest_rss_mb: float) -> Aim:

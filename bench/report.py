@@ -65,12 +65,18 @@ def firmware_table(rows: Sequence[Row]) -> str:
     )  # fmt: skip
 
 
-def growth_table(rows: Sequence[Row], provds: Sequence[Server]) -> str:
-    """What the size of the store changes, over all numbers of phones at once."""
-    header = ("devices", "start s", "RSS MiB after the start", "HTTP CPU s/1,000", "TFTP CPU s/1,000")
+def growth_table(grown: Sequence[Row], known: Sequence[Row], provds: Sequence[Server]) -> str:
+    """What the size of the store changes for the same phones, and beside it what up to 10,000 phones cost that ask."""
+    columns = [(name, protocol) for protocol in PROTOCOLS for name in ("same phones", "all phones")]
+    costs_of = [f"{protocol.upper()} CPU s/1,000, {name}" for name, protocol in columns]
+    header = ("devices", "start s", "RSS MiB then", *costs_of)
     lines = []
     for server in provds:
-        costs = [mean_cost(rows, protocol, server.devices) for protocol in PROTOCOLS]
+        costs = [
+            mean_cost(rows, scenario, protocol, server.devices)
+            for protocol in PROTOCOLS
+            for rows, scenario in ((grown, "growth"), (known, "known"))
+        ]
         lines.append((server.devices, server.start_s, server.idle_rss_mb, *costs))
     return table(header, lines)
 

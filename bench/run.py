@@ -112,10 +112,11 @@ def _measure(field: Field) -> list[Row]:
     _show("A burst of known phones, all at the same moment", report.burst_table(burst))
     firmware = [row for way in scenarios.FIRMWARE_WAYS for row in scenarios.firmware(field, *way)]
     _show("Firmware, 4 MiB", report.firmware_table(firmware))
-    _show("Growth of the store", report.growth_table(known, field.provds))
+    grown = [row for each in PROTOCOLS for row in scenarios.growth(field, each)]
+    _show("Growth of the store", report.growth_table(grown, known, field.provds))
     new = [row for each in PROTOCOLS for row in scenarios.new(field, each)]
     _show("New phones, all at the same moment", report.new_table(new))
-    return [*known, *burst, *firmware, *new]
+    return [*known, *burst, *firmware, *grown, *new]
 
 
 def _show(title: str, text: str) -> None:

@@ -12,6 +12,7 @@ from storm import Storm
 
 BURST = 500
 _FIRMWARE_AT_ONCE = 16
+_GROWTH_AT_ONCE = 64
 
 BURST_WAYS: Sequence[tuple[str, str, Sequence[str]]] = (
     ("http", "", ()),
@@ -41,6 +42,16 @@ def known(field: Field, protocol: str, at_once: int) -> list[Row]:
         return field.known_phones(server, protocol, at_once, boots=max(field.size.boots, at_once))
 
     return field.in_turns("known", protocol, field.speaking(protocol, field.provds), storm_of)
+
+
+def growth(field: Field, protocol: str) -> list[Row]:
+    """The same phones ask servers with stores of all sizes: what is left is what the size of the store costs."""
+    most = min(field.size.devices)
+
+    def storm_of(server: Server) -> Storm:
+        return field.known_phones(server, protocol, _GROWTH_AT_ONCE, boots=field.size.boots, most=most)
+
+    return field.in_turns("growth", protocol, field.provds, storm_of)
 
 
 def burst(field: Field, protocol: str, way: str, options: Sequence[str]) -> list[Row]:

@@ -81,6 +81,12 @@ def test_the_worst_store_counts():
     rows = [row(devices=100, cpu_s_per_1000=0.2), row(devices=10_000, cpu_s_per_1000=0.26)]
     reached = judged(rows)
     assert reached["HTTP, 64 at once: CPU s per 1,000 known phones"] is False
+    assert "HTTP: CPU with 10,000 devices beside 100" not in reached, "other phones ask there"
+
+
+def test_what_the_size_of_the_store_costs_is_told_by_the_same_phones():
+    rows = [row("growth", devices=100, cpu_s_per_1000=0.2), row("growth", devices=10_000, cpu_s_per_1000=0.26)]
+    reached = judged(rows)
     assert reached["HTTP: CPU with 10,000 devices beside 100"] is False
     assert reached["RSS MiB at most with 10,000 devices"] is True
 
