@@ -147,7 +147,7 @@ def test_time_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = error_of(folder, "\n{% for a in range(9999) %}{% for b in range(9999) %}.{% endfor %}{% endfor %}")
     assert message.startswith("var/templates/base.tpl")
     assert message.endswith(": takes more than 0.1 seconds")
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 10
 
 
 def test_time_for_compiling_is_bounded_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_time_for_compiling_is_bounded_too(folder: Path, monkeypatch: pytest.Mon
     started = time.monotonic()
     write(folder / "templates/part.tpl", "{% if false %}" + "{{ a[five + 1] }}" * 20_000 + "{% endif %}")
     assert error_of(folder, "{% include 'part.tpl' %}") == "templates/part.tpl, line 1: takes more than 0.1 seconds"
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("value", ["'x'", "a"], ids=["while it is compiled", "while it is rendered"])
@@ -163,7 +163,7 @@ def test_a_filter_that_never_ends_is_ended_whatever_it_catches(
     folder: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setattr(templates_module, "MAX_RENDER_SECONDS", 0.1)
-    ends = time.monotonic() + 3
+    ends = time.monotonic() + 20
 
     def slow(text: str) -> str:
         while time.monotonic() < ends:
