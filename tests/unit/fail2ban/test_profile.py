@@ -104,7 +104,7 @@ def test_a_huge_file_is_not_read(machine: Machine) -> None:
         file.truncate(1 << 40)
     started = time.monotonic()
     assert machine.placed() == "on"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_a_link_is_not_followed(machine: Machine) -> None:
@@ -184,7 +184,7 @@ def test_a_fail2ban_that_does_not_run_is_left_alone(machine: Machine) -> None:
     started = time.monotonic()
     assert "when it starts" in machine.run().stdout
     assert machine.reloaded() == []
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
 
 
 def test_a_fail2ban_that_is_just_starting_is_waited_for(machine: Machine) -> None:

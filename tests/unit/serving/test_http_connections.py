@@ -121,7 +121,7 @@ def test_a_reader_that_takes_nothing_loses_its_connection(opened: ExitStack, fol
     with begun_download(door):
         until(lambda: door.connections == 1)
         until(lambda: door.connections == 0)
-    assert time.monotonic() - began < 3, "and not when the slowest reader would be done"
+    assert time.monotonic() - began < 10, "and not when the slowest reader would be done"
     assert door.counters["timed_out"] == 1
 
 
