@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 INTERVAL_S = 0.01
+_ENDING_S = 0.05
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -39,9 +40,12 @@ def limits(seconds: float, size_bytes: int) -> Iterator[None]:
         signal.signal(signal.SIGPROF, _look)
         signal.siginterrupt(signal.SIGPROF, False)
     try:
-        _Watch.current = _Watch(seconds, size_bytes)
-        signal.setitimer(signal.ITIMER_PROF, INTERVAL_S, INTERVAL_S)
-        yield
+        try:
+            _Watch.current = _Watch(seconds, size_bytes)
+            signal.setitimer(signal.ITIMER_PROF, INTERVAL_S, INTERVAL_S)
+            yield
+        finally:
+            _Watch.current = None  # a signal may come just before this; the next one comes after what follows
     finally:
         _Watch.current = None
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -56,25 +60,30 @@ class _Watch:
         self._seconds = seconds
         self._size = size_bytes
         self._begun = time.thread_time()
+        self._quiet_until = 0.0
         self._size_before = _resident_bytes()
 
     def complaint(self) -> str | None:
-        """What is too much by now, if anything."""
-        if time.thread_time() - self._begun > self._seconds:
-            return f"takes more than {self._seconds} seconds"
-        if _resident_bytes() - self._size_before > self._size:
-            return f"takes more than {self._size >> 20} MiB of memory"
-        return None
+        """What is too much by now, if anything; it is said again only after a while, in which the template may end."""
+        now, complaint = time.thread_time(), None
+        if now < self._quiet_until:
+            return None
+        if now - self._begun > self._seconds:
+            complaint = f"takes more than {self._seconds} seconds"
+        elif _resident_bytes() - self._size_before > self._size:
+            complaint = f"takes more than {self._size >> 20} MiB of memory"
+        if complaint is not None:
+            self._quiet_until = now + _ENDING_S
+        return complaint
 
 
 def _look(number: int, frame: FrameType | None) -> None:
     """The signal's handler. It stays for good: a signal that comes late must not find the default, which kills.
 
-    It raises once, so that nobody else is hit when the template is left already.
+    It raises again if the template goes on: Python drops what is raised while it calls a finalizer or a weak reference.
     """
     complaint = _Watch.current.complaint() if _Watch.current is not None else None
     if complaint is not None:
-        _Watch.current = None
         raise LimitExceededError(complaint)
 
 

@@ -179,6 +179,30 @@ def test_a_filter_that_never_ends_is_ended_whatever_it_catches(
     assert time.monotonic() < ends
 
 
+def test_a_limit_that_is_reached_in_a_finalizer_still_ends_the_template(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python drops what is raised there."""
+    monkeypatch.setattr(templates_module, "MAX_RENDER_SECONDS", 0.1)
+
+    class Slow:
+        def __del__(self) -> None:
+            ends = time.thread_time() + 0.3
+            while time.thread_time() < ends:
+                pass
+
+    def slow(text: str) -> str:
+        Slow()
+        while time.thread_time() < ends:
+            pass
+        return text
+
+    ends = time.thread_time() + 5
+    monkeypatch.setattr(sys, "unraisablehook", lambda _unraisable: None)
+    assert "takes more than 0.1 seconds" in error_of(folder, "{{ a | slow }}", filters={"slow": slow})
+    assert time.thread_time() < ends
+
+
 LONG_LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 
 
