@@ -39,9 +39,9 @@ class FileService:
             plugin_id, path, reply = self._elsewhere(device, plugin_id, path)
         elif isinstance(reply, OpenFile):
             path = reply.path
-        is_others = self._is_others(plugin_id, path, device["id"])
-        self._note(request, plugin_id, path, device)
-        if is_others and isinstance(reply, OpenFile):
+        owner_id = self._owner_id(plugin_id, path, device["id"])
+        self._note(request, plugin_id, path, device, owner_id)
+        if owner_id not in (None, device["id"]) and isinstance(reply, OpenFile):
             reply.close()
             return Problem.NOT_FOUND
         return reply
@@ -56,24 +56,24 @@ class FileService:
             self._security_log.sensitive_file_requested(request.address, path, self._owner_of(path, device), device_id)
         return Problem.NO_PLUGIN
 
-    def _is_others(self, plugin_id: str, path: str, device_id: str) -> bool:
-        """The file belongs to other devices, and not to this one."""
+    def _owner_id(self, plugin_id: str, path: str, device_id: str) -> str | None:
+        """The device that has a file: the one that asks, if it is one of several; None if nobody has it."""
         key = file_key(plugin_id, path)
-        return self._renderings.count("file", key) > 0 and not self._renderings.has("file", key, device_id)
+        return device_id if self._renderings.has("file", key, device_id) else self._renderings.first("file", key)
 
-    def _note(self, request: PhoneRequest, plugin_id: str, path: str, device: Device) -> None:
+    def _note(self, request: PhoneRequest, plugin_id: str, path: str, device: Device, owner_id: str | None) -> None:
         """Note in the security log who asked for a file that may hold secrets.
 
         The plugin says that by the name of the file, and has said it of each file that a device has. A plugin that
         cannot say is taken to say yes of files that belong to somebody.
         """
-        key, device_id = file_key(plugin_id, path), device["id"]
-        is_known = self._renderings.has("file", key, device_id)
-        owner_id = device_id if is_known else self._renderings.first("file", key)
         is_sensitive = self._host.is_sensitive(plugin_id, path, default=owner_id is not None)
         if is_sensitive or (owner_id is not None and self._is_declared_sensitive(owner_id, plugin_id, path)):
-            owner = self._owner_of(path, device) if owner_id is None else Owner.KNOWN if is_known else Owner.OTHER
-            self._security_log.sensitive_file_requested(request.address, path, owner, device_id)
+            if owner_id is None:
+                owner = self._owner_of(path, device)
+            else:
+                owner = Owner.KNOWN if owner_id == device["id"] else Owner.OTHER
+            self._security_log.sensitive_file_requested(request.address, path, owner, device["id"])
 
     def _owner_of(self, path: str, device: Device | None) -> Owner:
         """Whose a file is that nobody has under this very name: a phone asks for more files of its own than it has.
