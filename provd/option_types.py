@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from provd.errors import InvalidValueError
 from provd.model import values
-from provd.model.address import InvalidAddressError, normalize_address
+from provd.model.address import InvalidAddressError, IPNetwork, normalize_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,23 @@ def _port_range(value: Any) -> tuple[int, int] | None:
     return low, high
 
 
+def _list_of(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError
+    return value
+
+
+def _networks(value: Any) -> tuple[IPNetwork, ...]:
+    return tuple(ipaddress.ip_network(each) for each in _list_of(value))
+
+
+def _users(value: Any) -> tuple[str, ...]:
+    names = _list_of(value)
+    if not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", name) for name in names):
+        raise ValueError
+    return tuple(names)
+
+
 port = integer(0, 65535)
 boolean = Type("true or false", _boolean, _boolean_from_text)
 folder = Type("the path of a folder", _needed_path)
@@ -198,3 +216,7 @@ address = Type("an IPv4 or IPv6 address, or an empty text", _address)
 host = Type("an address, a host name, or an empty text", lambda value: values.host("", value) if _text(value) else "")
 location = Type("the path of a folder, or an http or https URL", _location)
 port_range = Type("two ports joined by a dash, such as 20000-20999, or an empty text", _port_range)
+networks = Type(
+    'a list of networks in quotes, such as ["192.0.2.0/24", "2001:db8::/64"], without bits behind the prefix', _networks
+)
+users = Type("a list of names of users in quotes", _users)

@@ -22,10 +22,12 @@ from provd.option_types import (
     host,
     integer,
     location,
+    networks,
     path,
     port,
     port_range,
     seconds,
+    users,
 )
 from provd.settings_file import Tables, read_settings_file
 
@@ -45,6 +47,12 @@ OPTIONS: Sequence[Option] = (
     Option("general", "nat", boolean, False,
            "Whether phones share addresses, because all of them are behind NAT; if so, an address may belong to "
            "several devices, and phones are recognised only by what names them, such as the MAC address.",
+           reloadable=True),
+    Option("general", "phone_networks", networks, [],
+           "Networks that phones may come from; requests from elsewhere are not answered. None: all.",
+           reloadable=True),
+    Option("general", "dhcp_integration", boolean, True,
+           "Whether phones are learnt of from the DHCP server, as soon as that runs xivo-provd-dhcp-hook.",
            reloadable=True),
     Option("general", "plugin_server", location, "/usr/share/xivo-provd/plugins",
            "Repository of plugins: a folder, or an http or https URL.", "--plugin-repository", "DIR-or-URL"),
@@ -85,6 +93,30 @@ OPTIONS: Sequence[Option] = (
     Option("admin", "address", address, "127.0.0.1",
            "Address of the administration door, which asks for no password; empty: all addresses, so that whoever "
            "reaches this machine may administer it."),
+    Option("dhcp", "socket", path, "",
+           "Socket that is opened for xivo-provd-dhcp-hook; empty: none but the one that systemd hands over, "
+           "/run/xivo-provd/dhcp.sock.", "--dhcp-socket", "FILE"),
+    Option("dhcp", "users", users, ["_kea", "dhcpd"],
+           "Users beside root, and the server's own, whose messages about leases are believed: those that the DHCP "
+           "server's hook runs as.", reloadable=True),
+    Option("admission", "burst", integer(1, 1_000_000), 2000,
+           "Phones never seen before that may become devices at once, after a quiet time.", reloadable=True),
+    Option("admission", "per_minute", integer(1, 1_000_000), 600,
+           "Phones never seen before that may become devices in a minute, over a long time.", reloadable=True),
+    Option("admission", "address_burst", integer(1, 1_000_000), 20,
+           "The same as burst, for the phones from one address; for IPv6, from one /64.", reloadable=True),
+    Option("admission", "address_per_minute", integer(1, 1_000_000), 10,
+           "The same as per_minute, for the phones from one address; for IPv6, from one /64.", reloadable=True),
+    Option("admission", "nat_address_burst", integer(1, 1_000_000), 500,
+           "Used instead of address_burst while general.nat is on, since phones share addresses then.",
+           reloadable=True),
+    Option("admission", "nat_address_per_minute", integer(1, 1_000_000), 60,
+           "Used instead of address_per_minute while general.nat is on.", reloadable=True),
+    Option("admission", "max_unclaimed", integer(0, 1_000_000), 10_000,
+           "Devices that came to be by themselves and that nobody has changed: how many there may be; further phones "
+           "are refused.", reloadable=True),
+    Option("admission", "expire_days", integer(0, 3650), 30,
+           "Days without a sign of life after which such a device is removed; 0: never.", reloadable=True),
     Option("security", "log_file", file, "/var/log/xivo-provd-fail2ban.log",
            "File of the security log, which fail2ban reads."),
 )  # fmt: skip

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from provd.errors import InvalidValueError
 
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"(?:::ffff:)?({_OCTET}(?:[.]{_OCTET}){{3}})")
 """What a socket says of an IPv4 client: nearly all addresses, and ipaddress takes several microseconds for each."""
