@@ -6,27 +6,32 @@ import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from provd.errors import SettingsError
 from provd.model.address import url_host
+from provd.serving.dhcp import open_dhcp_socket
 from provd.serving.http import BACKLOG
 from provd.serving.plain import PlainSocket, adopt_socket
 from provd.serving.udp import open_udp_socket
 from provd.settings import Settings
 
+_DOORS = ("tftp", "http", "admin", "dhcp")
+
 
 @dataclass(slots=True)
 class DoorSockets:
-    """The sockets of each door: plain ones for the phones' doors, gevent's (by monkey patching) for the admin door."""
+    """The sockets of each door: gevent's (by monkey patching) for the admin door, plain ones for the others."""
 
     tftp: list[socket.socket] = field(default_factory=list)
     http: list[socket.socket] = field(default_factory=list)
     admin: list[socket.socket] = field(default_factory=list)
+    dhcp: list[socket.socket] = field(default_factory=list)
 
     def close(self) -> None:
         """Close them all."""
-        for each in (*self.tftp, *self.http, *self.admin):
+        for each in (*self.tftp, *self.http, *self.admin, *self.dhcp):
             each.close()
 
 
@@ -47,6 +52,8 @@ def open_door_sockets(settings: Settings, inherited: Sequence[tuple[str, int]]) 
         if not doors.admin:
             plain = _opened("admin", settings["admin.address"], settings["admin.port"])
             doors.admin.append(socket.socket(fileno=plain.detach()))
+        if not doors.dhcp and settings["dhcp.socket"] is not None:
+            doors.dhcp.append(_opened_dhcp(settings["dhcp.socket"]))
     except SettingsError:
         doors.close()
         raise
@@ -66,22 +73,24 @@ def _adopt(doors: DoorSockets, name: str, descriptor: int, settings: Settings) -
     except OSError as error:
         raise SettingsError(f"inherited socket {name!r}: descriptor {descriptor}: {error.strerror}") from error
     port = address[1] if isinstance(address, tuple) else None
-    door = name if name in ("tftp", "http", "admin") else _door_of(kind, port, settings)
+    door = name if name in _DOORS else _door_of(kind, port, settings)
     if door == "tftp" and kind == socket.SOCK_DGRAM and port is not None:
         doors.tftp.append(plain)
     elif door == "http" and kind == socket.SOCK_STREAM and port is not None:
         doors.http.append(plain)
     elif door == "admin" and kind == socket.SOCK_STREAM:
         doors.admin.append(socket.socket(fileno=plain.detach()))
+    elif door == "dhcp" and kind == socket.SOCK_DGRAM and port is None:
+        doors.dhcp.append(plain)
     else:
         plain.close()
         shown = describe_address(address)
-        raise SettingsError(f"inherited socket {name!r} ({shown}): fits no door; name it tftp, http or admin")
+        raise SettingsError(f"inherited socket {name!r} ({shown}): fits no door; name it {', '.join(_DOORS)}")
 
 
 def _door_of(kind: int, port: int | None, settings: Settings) -> str:
     if kind == socket.SOCK_DGRAM:
-        return "tftp"
+        return "dhcp" if port is None else "tftp"
     return "admin" if port is None or port == settings["admin.port"] else "http"
 
 
@@ -91,6 +100,13 @@ def _opened(door: str, address: str, port: int) -> socket.socket:
     except OSError as error:
         where = f"{address or 'all addresses'} port {port}"
         raise SettingsError(f"{door} door: {where}: {error.strerror}{_advice(door, error.errno)}") from error
+
+
+def _opened_dhcp(path: Path) -> socket.socket:
+    try:
+        return open_dhcp_socket(str(path))
+    except OSError as error:
+        raise SettingsError(f"dhcp.socket: {path}: {error.strerror or error}") from error
 
 
 def _advice(door: str, error_number: int | None) -> str:

@@ -10,6 +10,7 @@ from provd import __version__
 from provd.doors import describe_address
 from provd.logs import last_error
 from provd.provisioning.application import Application
+from provd.serving.dhcp import DhcpDoor
 from provd.serving.http import HttpDoor
 from provd.serving.tftp import TftpDoor
 from provd.store.schema import CONFIGS, DEVICES, UNFINISHED
@@ -20,16 +21,20 @@ _MOST_SHOWN = 20
 class Report:
     """Looks at the running parts."""
 
-    def __init__(self, app: Application, tftp: TftpDoor, http: HttpDoor, admin_addresses: list[Any]) -> None:
+    def __init__(
+        self, app: Application, tftp: TftpDoor, http: HttpDoor, dhcp: DhcpDoor, admin_addresses: list[Any]
+    ) -> None:
         self._app = app
         self._tftp = tftp
         self._http = http
+        self._dhcp = dhcp
         self._admin_addresses = admin_addresses
         self._started = time.monotonic()
 
     def listening(self) -> dict[str, list[str]]:
         """Where each door listens."""
-        doors = {"tftp": self._tftp.addresses, "http": self._http.addresses, "admin": self._admin_addresses}
+        doors = {"tftp": self._tftp.addresses, "http": self._http.addresses, "dhcp": self._dhcp.addresses,
+                 "admin": self._admin_addresses}  # fmt: skip
         return {name: [describe_address(address) for address in addresses] for name, addresses in doors.items()}
 
     def line(self) -> str:
@@ -56,9 +61,16 @@ class Report:
                     "connections": self._http.connections,
                     **self._http.counters,
                 },
+                "dhcp": {
+                    "listening": listening["dhcp"],
+                    "users": self._dhcp.users,
+                    **self._dhcp.counters,
+                    **self._app.leases.counters,
+                },
                 "admin": {"listening": listening["admin"]},
             },
             "nat": self._app.nat.is_on,
+            "admission": {"unclaimed_devices": self._app.unclaimed(), "refused": dict(self._app.admission.refused)},
             "counts": self._counts(),
             "plugins": self._plugins(),
             "store": {

@@ -8,6 +8,7 @@ import resource
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
 
 import gevent
@@ -24,11 +25,13 @@ from provd.plugins.host import PluginHost
 from provd.plugins.info import is_plugin_id
 from provd.plugins.installer import install_archive, log_other_versions
 from provd.plugins.repository import Repository
+from provd.provisioning.admission import AdmissionLimits
 from provd.provisioning.application import Application
 from provd.reload import compare
 from provd.report import Report
 from provd.security.log import SecurityLog
 from provd.security.nat import NatSwitch
+from provd.serving.dhcp import DhcpDoor, DhcpOptions
 from provd.serving.http import HttpDoor, HttpOptions
 from provd.serving.probe import http_answers, tftp_answers
 from provd.serving.tftp import TftpDoor, TftpOptions
@@ -83,9 +86,12 @@ class Server:
         gevent.signal_handler(signal.SIGUSR1, _log_stacks)
         self._tftp.start()
         self._http.start()
+        self._dhcp.start()
         for door in self._admin:
             door.start()
         for name, addresses in self._report.listening().items():
+            if not addresses:
+                continue
             log.info("listening: door=%s address=%s", name, ",".join(addresses))
         gc.collect()
         gc.freeze()  # what the start made stays; the collector need not look at it again
@@ -107,11 +113,14 @@ class Server:
         nat = NatSwitch(settings["general.nat"], nat_state_file(settings))
         nat.publish()
         self._app = Application(self._store, self._host, self._security_log, base, nat)
+        self._app.admission.use(_admission_limits(settings))
         self._app.begin()
+        self._app.expiry.use(settings["admission.expire_days"])
+        self._dhcp = DhcpDoor(sockets.dhcp, self._app.leases, _dhcp_options(settings))
         self._tftp = TftpDoor(sockets.tftp, self._app.phones, _tftp_options(settings))
         self._http = HttpDoor(sockets.http, self._app.phones, _http_options(settings))
         admin_addresses = [listener.getsockname() for listener in sockets.admin]
-        self._report = Report(self._app, self._tftp, self._http, admin_addresses)
+        self._report = Report(self._app, self._tftp, self._http, self._dhcp, admin_addresses)
         self._admin = [AdminDoor(listener, make_app(self._report.as_json)) for listener in sockets.admin]
 
     def _install(self, plugin_ids: Sequence[str]) -> None:
@@ -139,7 +148,7 @@ class Server:
             "stopping: transfers=%d connections=%d they_may_take_s=%.0f",
             self._tftp.transfers, self._http.connections, drain_s,
         )  # fmt: skip
-        gevent.joinall([gevent.spawn(self._tftp.stop, drain_s), gevent.spawn(self._http.stop, drain_s)])
+        gevent.joinall([gevent.spawn(door.stop, drain_s) for door in (self._tftp, self._http, self._dhcp)])
         for door in self._admin:
             door.stop()
         self._app.end()
@@ -184,6 +193,9 @@ class Server:
         set_log_level(self._settings["general.log_level"])
         self._tftp.use(_tftp_options(self._settings))
         self._http.use(_http_options(self._settings))
+        self._dhcp.use(_dhcp_options(self._settings))
+        self._app.admission.use(_admission_limits(self._settings))
+        self._app.expiry.use(self._settings["admission.expire_days"])
         self._app.nat.set(self._settings["general.nat"])
         log.info("settings read again: changed=%s", ",".join(changes.at_once) or "none")
         if changes.after_restart:
@@ -216,7 +228,7 @@ def _log_stacks() -> None:
 
 def _tftp_options(settings: Settings) -> TftpOptions:
     keys = ("port_range", "single_port", "max_transfers", "max_transfers_per_address", "max_blksize", "max_windowsize")
-    return TftpOptions(**{key: settings[f"tftp.{key}"] for key in keys})
+    return TftpOptions(**{key: settings[f"tftp.{key}"] for key in keys}, networks=settings["general.phone_networks"])
 
 
 def _http_options(settings: Settings) -> HttpOptions:
@@ -226,4 +238,13 @@ def _http_options(settings: Settings) -> HttpOptions:
         head_timeout_s=settings["http.head_timeout"],
         idle_timeout_s=settings["http.idle_timeout"],
         trusted_proxies=settings["http.trusted_proxies"],
+        networks=settings["general.phone_networks"],
     )
+
+
+def _dhcp_options(settings: Settings) -> DhcpOptions:
+    return DhcpOptions(is_on=settings["general.dhcp_integration"], users=settings["dhcp.users"])
+
+
+def _admission_limits(settings: Settings) -> AdmissionLimits:
+    return AdmissionLimits(**{each.name: settings[f"admission.{each.name}"] for each in fields(AdmissionLimits)})

@@ -17,3 +17,8 @@ def best_plugin(levels: Sequence[tuple[str, int]]) -> str | None:
         if level > best_level:
             best, best_level = plugin_id, level
     return best
+
+
+def fits(plugin_id: str, levels: Sequence[tuple[str, int]]) -> bool:
+    """Tell whether a plugin may stay with a phone: it is at least PROBABLE that it supports it."""
+    return dict(levels).get(plugin_id, 0) >= Support.PROBABLE

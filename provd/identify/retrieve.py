@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from provd.model.identity import Identity
 
@@ -22,8 +22,22 @@ class Devices(Protocol):
         """A device by id."""
 
 
-def retrieve(identity: Identity, address: str | None, devices: Devices) -> str | None:
-    """The id of the device that a request comes from, or None for a phone that is not known.
+class Retrieval(NamedTuple):
+    """The device that a request comes from, None for a phone that is not known, and the rule that says so."""
+
+    device_id: str | None
+    rule: str
+
+
+BY_ADDRESS = "ip"
+NO_ADDRESS = Retrieval(None, "no device has this address")
+ANOTHER = Retrieval(None, "the device at this address is another one")
+SEVERAL = Retrieval(None, "several devices could be the one at this address")
+NOT_BY_ADDRESS = Retrieval(None, "no device has what names the phone, and its address does not tell")
+
+
+def retrieve(identity: Identity, address: str | None, devices: Devices) -> Retrieval:
+    """The device that a request comes from.
 
     By MAC address, serial number, UUID, then by the address if exactly one device there does not contradict what
     the request says. Without `address` (phones behind NAT share theirs) only by what names the phone.
@@ -35,15 +49,20 @@ def retrieve(identity: Identity, address: str | None, devices: Devices) -> str |
             if key != "mac":
                 found = tuple(each for each in found if _may_have_mac(devices, each, identity))
             if found:
-                return preferred_device(found)
-    if address is None:
-        return None
+                return Retrieval(preferred_device(found), key)
+    return NOT_BY_ADDRESS if address is None else _retrieve_by_address(identity, address, devices)
+
+
+def _retrieve_by_address(identity: Identity, address: str, devices: Devices) -> Retrieval:
+    there = devices.find("ip", address)
     candidates = [
-        device_id
-        for device_id in devices.find("ip", address)
-        if not contradicts(devices.get(device_id) or {}, identity)
+        device_id for device_id in there if not contradicts(devices.get(device_id) or {}, identity)
     ]
-    return candidates[0] if len(candidates) == 1 else None
+    if len(candidates) == 1:
+        return Retrieval(candidates[0], BY_ADDRESS)
+    if not there:
+        return NO_ADDRESS
+    return SEVERAL if candidates else ANOTHER
 
 
 def preferred_device(device_ids: Sequence[str]) -> str:

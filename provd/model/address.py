@@ -53,6 +53,17 @@ def is_ipv6(address: str) -> bool:
     return ":" in address
 
 
+@lru_cache(maxsize=4096)
+def network_of(address: str) -> str:
+    """What one machine has: of IPv6 the /64, as its last 64 bits are its own (RFC 4291 section 2.5.1).
+
+    Link-local addresses are in one network for all interfaces.
+    """
+    if not is_ipv6(address):
+        return address
+    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))
+
+
 def is_loopback(address: str) -> bool:
     """Tell whether an address, or a name as good as one, is this machine's own, which no other machine reaches."""
     try:

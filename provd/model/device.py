@@ -22,6 +22,12 @@ TRIGGER_KEYS = ("plugin", "config", "mac", "uuid", "vendor", "model", "version",
 RESULT_KEYS = ("configured", "configure_error")
 """Written by provd alone: what a caller sends in them is ignored."""
 
+LAST_CONTACT = "last_contact"
+"""The day (UTC, such as 2026-11-22) on which a device that nobody has claimed was last heard of.
+
+Only a device that came to be by itself has it, until somebody changes the device: then it is claimed, and stays.
+"""
+
 _TEXT_KEYS = ("sn", "vendor", "model", "version", "plugin", "config", "description", "added",
               "remote_state_sip_username")  # fmt: skip
 
@@ -63,7 +69,8 @@ def needs_rendering(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def keep_results(new: Device, old: Mapping[str, Any]) -> Device:
-    """Put the results that provd wrote in `old` in place of what a caller sent in `new`."""
+    """Put the results that provd wrote in `old` in place of what a caller sent in `new`, which claims the device."""
+    new.pop(LAST_CONTACT, None)
     for key in RESULT_KEYS:
         if key in old:
             new[key] = old[key]

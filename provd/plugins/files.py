@@ -33,6 +33,8 @@ class Problem(Enum):
     """The path is longer than any file's."""
     NO_PLUGIN = auto()
     """No plugin serves this phone, or nothing tells which phone it is."""
+    REFUSED = auto()
+    """Too many phones that were never seen before: this one is no device yet, and may ask again later."""
     UNAVAILABLE = auto()
     """The server cannot answer now; asking again later may help."""
 

@@ -8,15 +8,19 @@ from typing import Any
 
 from provd.model.config import check_config
 from provd.plugins.host import PluginHost
-from provd.provisioning.autoprov import AutoprovConfigs
+from provd.provisioning.admission import Admission
 from provd.provisioning.configs import ConfigVerbs
 from provd.provisioning.configure import Configurer
+from provd.provisioning.decisions import Decisions
 from provd.provisioning.devices import DeviceVerbs
 from provd.provisioning.doubts import Doubts
+from provd.provisioning.expiry import Expiry
 from provd.provisioning.fileservice import FileService
+from provd.provisioning.leases import LeaseDesk
 from provd.provisioning.locks import KeyedLocks, of_device
-from provd.provisioning.phones import Collaborators, PhoneDesk
+from provd.provisioning.phones import PhoneDesk
 from provd.provisioning.recheck import Recheck
+from provd.provisioning.recognition import Recogniser
 from provd.provisioning.standard_configs import standard_configs
 from provd.security.log import SecurityLog
 from provd.security.nat import NatSwitch
@@ -50,19 +54,15 @@ class Application:
         self.configurer = Configurer(store, host, base_raw_config, locks, self.recheck.add)
         self.devices = DeviceVerbs(store, self.configurer, self.recheck, locks)
         self.configs = ConfigVerbs(store, self.recheck)
-        self.phones = PhoneDesk(
-            Collaborators(
-                store=store,
-                host=host,
-                configurer=self.configurer,
-                autoprov=AutoprovConfigs(store.collection(CONFIGS)),
-                files=FileService(host, store.collection(RENDERINGS), security_log),
-                recheck=self.recheck,
-                locks=locks,
-                security_log=security_log,
-                nat=self.nat,
-            )
+        self.decisions = Decisions()
+        self.admission = Admission(self.nat, security_log, self.unclaimed)
+        recogniser = Recogniser(
+            store, host, self.configurer, self.recheck, locks, security_log, self.nat, self.admission
         )
+        files = FileService(host, store.collection(RENDERINGS), security_log)
+        self.phones = PhoneDesk(store, recogniser, self.configurer, files, self.recheck, locks, self.decisions)
+        self.leases = LeaseDesk(store, recogniser, locks, self.decisions)
+        self.expiry = Expiry(self._devices, self.devices)
         self._base = dict(base_raw_config)
 
     def begin(self) -> None:
@@ -85,6 +85,7 @@ class Application:
 
         The store stays open; whoever opened it closes it.
         """
+        self.expiry.stop()
         self.recheck.stop()
         self.doubts.end()
 
@@ -102,6 +103,10 @@ class Application:
             if plugin_id not in self.host.installed:
                 count = self._devices.count("plugin", plugin_id)
                 log.error("plugin is not installed: plugin=%s devices=%d", plugin_id, count)
+
+    def unclaimed(self) -> int:
+        """How many devices came to be by themselves and were never changed."""
+        return sum(self._devices.count("contact", day) for day in self._devices.keys("contact"))
 
     def _check_files(self, device_id: str) -> str | None:
         with self._locks.hold(of_device(device_id)), self.recheck.turn(device_id) as is_waiting:

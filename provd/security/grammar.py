@@ -2,9 +2,12 @@
 
     [2026-11-22 20:15:03,123] Sensitive file requested from 192.0.2.7: "00085D2EECFB.cfg" owner=known device=<id>
     [2026-11-22 20:15:03,125] New device created automatically from 192.0.2.7: <id>
+    [2026-11-22 20:15:03,127] New device refused from 192.0.2.7: address
 
 `owner` says whether the file belongs to the device that is asking (`known`), to no device (`none`), or to another one
-(`other`); `device` is the one that is asking, `-` if nobody knows.
+(`other`); `device` is the one that is asking, `-` if nobody knows. A refusal
+names the limit that was reached: that of the `address`, of all addresses (`total`), or `full` if there are too many
+devices that nobody has claimed. Only the first says something of who is at that address.
 """
 
 from __future__ import annotations
@@ -33,6 +36,11 @@ def sensitive_file_requested(address: str, path: str, owner: Owner, device_id: s
 def new_device_created(address: str, device_id: str) -> str:
     """The line for a device that a request made."""
     return f"New device created automatically from {address}: {_plain(device_id)}"
+
+
+def new_device_refused(address: str, limit: str) -> str:
+    """The line for a phone that was not made a device because a limit was reached."""
+    return f"New device refused from {address}: {limit}"
 
 
 def quoted(text: str) -> str:

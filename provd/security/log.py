@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 
 from provd.errors import SettingsError
-from provd.occasionally import Occasionally
-from provd.security.grammar import Owner, new_device_created, sensitive_file_requested
+from provd.occasionally import Occasionally, OccasionallyForEach
+from provd.security.grammar import Owner, new_device_created, new_device_refused, sensitive_file_requested
 
 log = logging.getLogger(__name__)
 
 FILE_MODE = 0o640
+_REFUSALS_PER_SECOND = 100
+"""Lines about refusals, one a second for each address: whoever floods the server must not fill its disk."""
 
 
 class SecurityLog:
@@ -31,6 +33,7 @@ class SecurityLog:
         self._is_torn = False
         self._stamp = ""
         self._complaint = Occasionally(60.0)
+        self._refused = OccasionallyForEach(1.0, per_second=_REFUSALS_PER_SECOND)
 
     def sensitive_file_requested(self, address: str, path: str, owner: Owner, device_id: str | None) -> None:
         """Somebody asked for a file that may hold secrets."""
@@ -39,6 +42,11 @@ class SecurityLog:
     def new_device_created(self, address: str, device_id: str) -> None:
         """A request made a new device."""
         self._append(new_device_created(address, device_id))
+
+    def new_device_refused(self, address: str, limit: str) -> None:
+        """A phone was not made a device; of many refusals only some are told."""
+        if self._refused.due(address):
+            self._append(new_device_refused(address, limit))
 
     def reopen(self) -> None:
         """Open the file again by its name, after it was rotated; if that fails, the old one stays in use."""

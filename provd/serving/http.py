@@ -17,8 +17,9 @@ from typing import Any
 
 import gevent
 
-from provd.model.address import normalize_address
+from provd.model.address import IPNetwork, normalize_address
 from provd.occasionally import Occasionally
+from provd.security.networks import PhoneNetworks
 from provd.serving.desk import Desk
 from provd.serving.http_connection import TOO_MANY, Connection, turn_away
 from provd.serving.plain import READ, PlainSocket
@@ -46,6 +47,7 @@ class HttpOptions:
     head_timeout_s: float = 10.0
     idle_timeout_s: float = 30.0
     trusted_proxies: int = 0
+    networks: Sequence[IPNetwork] = ()
 
 
 class HttpDoor:
@@ -64,6 +66,7 @@ class HttpDoor:
         self._connections: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
         self._quota = Quota(*_limits(options))
+        self.networks = PhoneNetworks(options.networks)
         self.request_log = RequestLog("http", "user_agent")
         self.addresses: list[Any] = [listener.getsockname() for listener in listeners]
         self._complaint = Occasionally()
@@ -106,6 +109,7 @@ class HttpDoor:
         """Keep to other limits from now on; connections that are open stay so."""
         self._options = options
         self._quota.limit(*_limits(options))
+        self.networks = PhoneNetworks(options.networks)
 
     @property
     def connections(self) -> int:

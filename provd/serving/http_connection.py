@@ -15,8 +15,10 @@ from typing import Any, Protocol
 
 import gevent
 
+from provd.model.decision import Decision
 from provd.model.request import HttpRequest
 from provd.plugins.files import OpenFile, Problem
+from provd.security.networks import PhoneNetworks
 from provd.serving.desk import Desk
 from provd.serving.http_body import Body, small_content, unacknowledged_bytes
 from provd.serving.http_parser import READ_METHODS, Head, HttpError, RequestParser
@@ -49,6 +51,7 @@ _PROBLEMS = {
     Problem.DIRECTORY: (403, "This is a directory."),
     Problem.BAD_NAME: (400, "This is no file name."),
     Problem.NAME_TOO_LONG: (414, "The file name is too long."),
+    Problem.REFUSED: (503, "Too many phones that were never seen before; this one may ask again later."),
     Problem.UNAVAILABLE: (503, "The server cannot answer now, try again."),
 }
 
@@ -77,6 +80,10 @@ class Keeper(Protocol):
         """How many proxies stand between the phones and this server."""
 
     @property
+    def networks(self) -> PhoneNetworks:
+        """Where phones may come from."""
+
+    @property
     def request_log(self) -> RequestLog:
         """Where requests leave their trace."""
 
@@ -98,8 +105,8 @@ class Connection:
     """
 
     __slots__ = (
-        "_body", "_ends", "_events", "_heads", "_is_closed", "_is_idle", "_keep_alive", "_keeper", "_linger_bytes",
-        "_out", "_parser", "_socket", "_unacknowledged", "_watcher", "address", "deadline",
+        "_body", "_decision", "_ends", "_events", "_heads", "_is_closed", "_is_idle", "_keep_alive", "_keeper",
+        "_linger_bytes", "_out", "_parser", "_socket", "_unacknowledged", "_watcher", "address", "deadline",
     )  # fmt: skip
 
     def __init__(self, plain: socket.socket, address: str, keeper: Keeper, deadline: float) -> None:
@@ -112,6 +119,7 @@ class Connection:
         self._heads: deque[Head] = deque()
         self._out = b""
         self._body: Body | None = None
+        self._decision: Decision | None = None
         self._keep_alive = True
         self._linger_bytes = 0
         self._watcher: Any = None
@@ -148,7 +156,7 @@ class Connection:
             return
         self._is_closed = True
         self._watch(0)
-        self._drop_body()
+        self._drop_body("cut off")
         self._socket.close()
         self._keeper.ended(self)
 
@@ -237,6 +245,9 @@ class Connection:
         if head.method not in READ_METHODS:
             self._refuse(HttpError(405, "files can only be read"), request)
             return False
+        if not self._keeper.networks.allows(address):
+            self._refuse(HttpError(403, "phones may not come from this address"), request)
+            return False
         counters["requests"] += 1
         reply = self._keeper.desk.quick(request) if target is not None else Problem.BAD_NAME
         if reply is not None:
@@ -260,6 +271,8 @@ class Connection:
             return self._send_file(head, request, reply)
         self._keeper.counters["refused"] += 1
         status, text = _PROBLEMS[reply]
+        if request.decision is not None:
+            request.decision.end(f"{status} {text}")
         self._keeper.request_log.refused(request.address, request.path, request.user_agent, f"status={status}", text)
         extra = (("Retry-After", "5"),) if status == 503 else ()
         return self._send_text(status, text, keep_alive=head.keep_alive, extra=extra, with_body=head.method == "GET")
@@ -298,8 +311,10 @@ class Connection:
         return self._flush()
 
     def _send_file(self, head: Head, request: HttpRequest, file: OpenFile) -> bool:
-        self._body = Body(file)
+        self._body, self._decision = Body(file), request.decision
         answer = file_answer(file, head.headers, with_body=head.method == "GET")
+        if self._decision is not None:
+            self._decision.result, self._decision.size_bytes = str(answer.status), answer.length
         if self._keeper.request_log.is_detailed:
             told = (request.address, request.path, request.user_agent, f"status={answer.status}", answer.length)
             self._keeper.request_log.answered(*told)
@@ -324,7 +339,7 @@ class Connection:
             self._put_off(time.monotonic(), unacknowledged_bytes(self._socket))
             return False
         if self._body is not None:
-            self._drop_body()
+            self._drop_body("complete")
             self._keeper.counters["complete"] += 1
         if self._linger_bytes:
             self._linger()
@@ -334,10 +349,13 @@ class Connection:
             return True
         return False
 
-    def _drop_body(self) -> None:
+    def _drop_body(self, how: str) -> None:
         if self._body is not None:
             self._body.file.close()
             self._body = None
+        if self._decision is not None:
+            self._decision.end(f"{self._decision.result} {how}", self._decision.size_bytes)
+            self._decision = None
 
     def _linger(self) -> None:
         """The last answer has gone: read on for a moment, but only to throw it away."""

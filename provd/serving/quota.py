@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-from functools import lru_cache
-
-from provd.model.address import is_ipv6
+from provd.model.address import is_ipv6, network_of
 
 
 class Quota:
     """Counts the places that addresses, in stored form, have taken.
 
-    An address may have `per_address` of them. A host with IPv6 has as many addresses as it likes (RFC 4291 section
-    2.5.1: the last 64 bits are its own), so such a network may have half of all places; that is not less than
-    `per_address`, because a whole site of phones may be in one.
+    An address may have `per_address` of them. A host with IPv6 has as many addresses as it likes, so its network
+    may have half of all places; that is not less than `per_address`, because a whole site of phones may be in one.
     """
 
     def __init__(self, per_address: int, total: int) -> None:
@@ -29,7 +25,7 @@ class Quota:
         """Tell whether the address may take one place more."""
         if self._taken.get(address, 0) >= self._per_address:
             return False
-        return not is_ipv6(address) or self._taken.get(_network(address), 0) < self._per_network
+        return not is_ipv6(address) or self._taken.get(network_of(address), 0) < self._per_network
 
     def take(self, address: str) -> None:
         """Count one place more."""
@@ -46,10 +42,5 @@ class Quota:
 
 
 def _counted(address: str) -> tuple[str, ...]:
-    return (address, _network(address)) if is_ipv6(address) else (address,)
+    return (address, network_of(address)) if is_ipv6(address) else (address,)
 
-
-@lru_cache(maxsize=4096)
-def _network(address: str) -> str:
-    """The network that an IPv6 address is in; link-local ones are in one for all interfaces."""
-    return str(ipaddress.ip_network((address.partition("%")[0], 64), strict=False))

@@ -16,10 +16,12 @@ from dataclasses import dataclass, replace
 import gevent
 from gevent.pool import Pool
 
-from provd.model.address import is_ipv6, normalize_address
+from provd.model.address import IPNetwork, is_ipv6, normalize_address
+from provd.model.decision import Decision
 from provd.model.request import TftpRequest
 from provd.occasionally import Occasionally
 from provd.plugins.files import OpenFile, Problem
+from provd.security.networks import PhoneNetworks
 from provd.serving.desk import Desk, Reply
 from provd.serving.plain import READ
 from provd.serving.quota import Quota
@@ -82,6 +84,7 @@ class TftpOptions:
     max_transfers_per_address: int = 256
     max_blksize: int = 65464
     max_windowsize: int = 16
+    networks: Sequence[IPNetwork] = ()
 
 
 class BytesSource:
@@ -129,6 +132,7 @@ class TftpDoor:
             counters=self.counters,
             quota=self._quota,
         )
+        self._networks = PhoneNetworks(options.networks)
         self._request_log = RequestLog("tftp", "mode")
         self._complaint = Occasionally()
         self._queue: deque[tuple[socket.socket, Datagram]] = deque()
@@ -174,6 +178,7 @@ class TftpDoor:
         self._options = replace(options, port_range=self._options.port_range, single_port=self._options.single_port)
         self._quota.limit(options.max_transfers_per_address, options.max_transfers)
         self._sessions.limit(options.max_transfers)
+        self._networks = PhoneNetworks(options.networks)
 
     @property
     def transfers(self) -> int:
@@ -242,8 +247,10 @@ class TftpDoor:
             self._on_request(_Asked(listener, datagram, normalize_address(str(datagram.peer[0])), packet))
 
     def _on_request(self, asked: _Asked) -> None:
-        if asked.packet.is_write:
-            is_probe = asked.packet.name == PROBE_NAME
+        is_probe = asked.packet.is_write and asked.packet.name == PROBE_NAME
+        if not is_probe and not self._networks.allows(asked.address):
+            self._drop(asked, "phones may not come from this address")
+        elif asked.packet.is_write:
             self.counters["probes" if is_probe else "refused"] += 1
             self._refuse(asked, ErrorCode.ACCESS_VIOLATION, "files can only be read", is_told=not is_probe)
         elif asked.packet.mode not in ("octet", "netascii"):
@@ -272,7 +279,7 @@ class TftpDoor:
         request = TftpRequest(asked.address, packet.name.lstrip("/"), packet.mode, packet.options)
         reply = self._desk.quick(request)
         if reply is not None:
-            self._answer(asked, reply)
+            self._answer(asked, reply, request.decision)
         elif self._pool.full():
             self._drop(asked, "too many requests wait for the store")
         else:
@@ -282,7 +289,7 @@ class TftpDoor:
 
     def _identify_slowly(self, asked: _Asked, request: TftpRequest) -> None:
         try:
-            self._answer(asked, self._desk.handle(request))
+            self._answer(asked, self._desk.handle(request), request.decision)
         except Exception:
             log.exception("a TFTP request failed: address=%s path=%r", request.address, request.path)
         finally:
@@ -291,30 +298,41 @@ class TftpDoor:
 
     # --- answers
 
-    def _answer(self, asked: _Asked, reply: Reply) -> None:
+    def _answer(self, asked: _Asked, reply: Reply, decision: Decision | None) -> None:
+        if reply is Problem.REFUSED:
+            _end(decision, "no answer")
+            self._drop(asked, "too many phones that were never seen before")
+            return
         if isinstance(reply, Problem):
-            self.counters["refused"] += 1
-            self._refuse(asked, *_ERRORS[reply])
+            self._refuse_reply(asked, *_ERRORS[reply], decision)
             return
         if asked.packet.mode == "netascii" and reply.size > _MAX_NETASCII_BYTES:
             reply.close()
-            self.counters["refused"] += 1
-            self._refuse(asked, ErrorCode.UNDEFINED, "the file is too large for netascii")
+            self._refuse_reply(asked, ErrorCode.UNDEFINED, "the file is too large for netascii", decision)
             return
         try:
             source, file = _source_of(reply, asked.packet.mode)
         except OSError as error:
             reply.close()
             log.error("a file cannot be sent: path=%r error=%s", reply.path, error)
-            self._refuse(asked, ErrorCode.UNDEFINED, "the file cannot be sent")
+            self._refuse_reply(asked, ErrorCode.UNDEFINED, "the file cannot be sent", decision)
             return
-        self._begin(asked, source, file)
+        self._begin(asked, source, file, decision)
 
-    def _begin(self, asked: _Asked, source: Source, file: OpenFile | None) -> None:
+    def _refuse_reply(self, asked: _Asked, code: ErrorCode, message: str, decision: Decision | None) -> None:
+        """Answer a request that was identified with an error."""
+        self.counters["refused"] += 1
+        _end(decision, f"error {code.value}: {message}")
+        self._refuse(asked, code, message)
+
+    def _begin(self, asked: _Asked, source: Source, file: OpenFile | None, decision: Decision | None) -> None:
         packet = asked.packet
         options = negotiate(packet.options, source.size, *self._largest(asked.address))
-        session = Session(asked.peer, asked.address, packet, Transfer(source, options), file)
+        session = Session(asked.peer, asked.address, packet, Transfer(source, options), file, decision)
+        if decision is not None:
+            decision.size_bytes = source.size
         if not self._sessions.begin(asked.listener, asked.datagram.asked, session):
+            _end(decision, "no answer: no room for one more transfer")
             self._drop(asked, "no room for one more transfer")
         elif self._request_log.is_detailed:
             self._request_log.answered(asked.address, packet.name, packet.mode, "answer=file", source.size)
@@ -342,6 +360,12 @@ class TftpDoor:
 
     def _tell_refused(self, asked: _Asked, answer: str, reason: str) -> None:
         self._request_log.refused(asked.address, asked.packet.name, asked.packet.mode, answer, reason)
+
+
+def _end(decision: Decision | None, result: str) -> None:
+    """Note in a request's trace that nothing was sent, and why."""
+    if decision is not None:
+        decision.end(result)
 
 
 def _source_of(file: OpenFile, mode: str) -> tuple[Source, OpenFile | None]:

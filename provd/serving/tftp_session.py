@@ -11,6 +11,7 @@ from typing import Protocol
 
 import gevent
 
+from provd.model.decision import Decision
 from provd.plugins.files import OpenFile
 from provd.serving.plain import READ
 from provd.serving.udp import (
@@ -108,7 +109,9 @@ class SharedPort:
 class Session:
     """One transfer to one client: what it asked, and when it was last heard of."""
 
-    __slots__ = ("address", "endpoint", "file", "heard", "packets_sent", "peer", "request", "started", "transfer")
+    __slots__ = (
+        "address", "decision", "endpoint", "file", "heard", "packets_sent", "peer", "request", "started", "transfer",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -117,12 +120,14 @@ class Session:
         request: Request,
         transfer: Transfer,
         file: OpenFile | None,
+        decision: Decision | None = None,
     ) -> None:
         self.peer = peer
         self.address = address
         self.request = request
         self.transfer = transfer
         self.file = file
+        self.decision = decision
         self.started = self.heard = time.monotonic()
         self.endpoint: Endpoint | None = None
         self.packets_sent = 0

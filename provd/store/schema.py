@@ -61,6 +61,7 @@ SCHEMA: Mapping[str, Mapping[str, KeysOf]] = {
     DEVICES: {
         **{key: _value(key) for key in ("mac", "sn", "uuid", "ip", "plugin", "config")},
         "state": _states,
+        "contact": _value("last_contact"),
     },
     CONFIGS: {"parent": _parents, "role": _value("role")},
     RENDERINGS: {"file": _files, "stem": _stems},

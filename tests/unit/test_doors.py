@@ -40,6 +40,7 @@ def settings(**values: Any) -> Settings:
         "http.port": 0,
         "admin.port": 0,
         "admin.address": "127.0.0.1",
+        "dhcp.socket": None,
     }
     return Settings({**defaults, **{key.replace("_", ".", 1): value for key, value in values.items()}})
 
@@ -233,7 +234,7 @@ def test_a_socket_of_the_wrong_kind_for_its_name_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("", socket.SOCK_DGRAM), ("tftp", socket.SOCK_DGRAM), ("http", socket.SOCK_STREAM)]
+    ("name", "kind"), [("tftp", socket.SOCK_DGRAM), ("http", socket.SOCK_STREAM), ("dhcp", socket.SOCK_STREAM)]
 )
 def test_a_unix_socket_is_no_phones_door(
     make_socket: MakeSocket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: int
@@ -242,6 +243,41 @@ def test_a_unix_socket_is_no_phones_door(
     unix = make_socket(kind, "x.sock", socket.AF_UNIX)
     with pytest.raises(SettingsError, match="fits no door"):
         open_door_sockets(settings(), [inherit(name, unix)]).close()
+
+
+@pytest.mark.parametrize("name", ["dhcp", "", "xivo-provd-dhcp.socket"])
+def test_a_unix_socket_for_datagrams_is_the_dhcp_hooks(
+    open_doors: Open, make_socket: MakeSocket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    doors = open_doors([inherit(name, make_socket(socket.SOCK_DGRAM, "dhcp.sock", socket.AF_UNIX))])
+    assert [describe_address(each.getsockname()) for each in doors.dhcp] == ["dhcp.sock"]
+
+
+def test_the_dhcp_hooks_socket_is_opened_where_the_settings_say(open_doors: Open, tmp_path: Path) -> None:
+    path = tmp_path / "dhcp.sock"
+    doors = open_doors(dhcp_socket=path)
+    assert [each.getsockname() for each in doors.dhcp] == [str(path)]
+    assert path.stat().st_mode & 0o777 == 0o666
+    assert doors.dhcp[0].getsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED) == 1
+
+
+def test_a_socket_that_a_crash_left_is_replaced(open_doors: Open, tmp_path: Path) -> None:
+    path = tmp_path / "dhcp.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as left:
+        left.bind(str(path))
+    assert open_doors(dhcp_socket=path).dhcp
+
+
+@pytest.mark.parametrize("place", ["taken.sock", "file", "missing/dhcp.sock", "x" * 120])
+def test_a_dhcp_socket_that_cannot_be_opened_is_told_with_its_path(open_doors: Open, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("somebody's")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taken:
+        taken.bind(str(tmp_path / "taken.sock"))
+        with pytest.raises(SettingsError, match=rf"dhcp.socket: .*{place}: "):
+            open_doors(dhcp_socket=tmp_path / place)
+        assert (tmp_path / "taken.sock").is_socket()
+    assert (tmp_path / "file").read_text() == "somebody's"
 
 
 def test_a_descriptor_that_is_no_socket_is_refused(open_doors: Open) -> None:

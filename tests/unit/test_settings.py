@@ -15,7 +15,7 @@ from provd.errors import SettingsError
 from provd.option_types import Option
 from provd.settings import OPTIONS, Settings, default_file_text, load_settings, plugins_folder, store_path
 
-TABLES = "[general], [tftp], [http], [admin], [security]"
+TABLES = "[general], [tftp], [http], [admin], [dhcp], [admission], [security]"
 IDS = [option.name for option in OPTIONS]
 
 
@@ -420,7 +420,7 @@ def test_what_should_be_a_table_and_is_none_is_called_so(file: Path, text: str) 
 
 def test_the_default_file_shows_every_option_and_changes_nothing(file: Path) -> None:
     text = default_file_text()
-    assert tomllib.loads(text) == {table: {} for table in ("general", "tftp", "http", "admin", "security")}
+    assert tomllib.loads(text) == {table: {} for table in TABLES.replace("[", "").replace("]", "").split(", ")}
     assert loaded(file, text) == loaded(file)
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from provd.identify.admit import is_admissible
+from provd.identify.admit import UNIDENTIFIED, UNIDENTIFIED_BEHIND_NAT, UNKNOWN_VENDOR, objection
 from provd.model.identity import Identity
 
 
 @pytest.mark.parametrize("key", ["vendor", "mac", "sn", "uuid"])
 def test_a_phone_that_says_who_it_is_is_admitted(key: str) -> None:
-    assert is_admissible(Identity(**{key: "x"}))
+    assert objection(Identity(**{key: "x"})) is None
 
 
 @pytest.mark.parametrize(
     "identity", [Identity(), Identity(model="6731i"), Identity(version="3.3.1"), Identity(vendor="", mac="")]
 )
 def test_whoever_says_nothing_of_that_is_not(identity: Identity) -> None:
-    assert not is_admissible(identity)
+    assert objection(identity) == UNIDENTIFIED
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,10 @@ def test_whoever_says_nothing_of_that_is_not(identity: Identity) -> None:
     ],
 )
 def test_behind_nat_a_phone_must_say_which_one_it_is(identity: Identity, is_admitted: bool) -> None:
-    assert is_admissible(identity, nat=True) is is_admitted
+    assert objection(identity, nat=True) == (None if is_admitted else UNIDENTIFIED_BEHIND_NAT)
+
+
+@pytest.mark.parametrize("nat", [False, True])
+def test_of_a_lease_the_vendor_must_be_known_because_every_machine_has_a_mac_address(nat: bool) -> None:
+    assert objection(Identity(mac="x"), nat=nat, needs_vendor=True) == UNKNOWN_VENDOR
+    assert objection(Identity("Aastra", mac="x"), nat=nat, needs_vendor=True) is None

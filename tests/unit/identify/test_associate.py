@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from provd.identify.associate import best_plugin
+from provd.identify.associate import best_plugin, fits
 from provd.model.identity import Support
 from provd.plugins.info import version_key
 
@@ -55,3 +55,12 @@ def test_a_tie_goes_to_the_newer_version_as_people_read_it(older: str, newer: st
 
 def test_an_older_version_that_fits_better_beats_a_newer_one() -> None:
     assert best_plugin(newest_first(a3_10=Support.COMPLETE, a3_9=Support.EXACT)) == "a3.9"
+
+
+@pytest.mark.parametrize(("level", "may_stay"), [(Support.PROBABLE, True), (Support.UNKNOWN, False), (0, False)])
+def test_a_plugin_may_stay_with_a_phone_that_it_probably_supports(level: int, may_stay: bool) -> None:
+    assert fits("a", [("b", Support.EXACT), ("a", level)]) is may_stay
+
+
+def test_a_plugin_that_does_not_answer_may_not_stay() -> None:
+    assert not fits("a", [("b", Support.EXACT)])

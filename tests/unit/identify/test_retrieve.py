@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provd.identify.retrieve import contradicts, retrieve
+from provd.identify.retrieve import ANOTHER, NO_ADDRESS, NOT_BY_ADDRESS, SEVERAL, contradicts, retrieve
 from provd.model.identity import Identity
 
 MAC = "00:08:5d:2e:ec:fb"
@@ -28,7 +28,7 @@ class Devices:
 
 
 def found(identity: Identity, **devices: dict[str, Any]) -> str | None:
-    return retrieve(identity, ADDRESS, Devices(**devices))
+    return retrieve(identity, ADDRESS, Devices(**devices)).device_id
 
 
 # --- by what names the phone
@@ -127,7 +127,7 @@ def test_a_device_that_was_removed_in_between_does_not_fail() -> None:
         def get(self, document_id: str) -> None:
             return None
 
-    assert retrieve(Identity(), ADDRESS, Vanishing(a={"ip": ADDRESS})) == "a"
+    assert retrieve(Identity(), ADDRESS, Vanishing(a={"ip": ADDRESS})).device_id == "a"
 
 
 # --- behind NAT: without an address
@@ -140,10 +140,32 @@ def test_without_an_address_a_phone_is_not_taken_for_the_only_one_there(identity
             assert index != "ip", "this takes as long as there are devices at the address"
             return super().find(index, key)
 
-    assert retrieve(identity, None, NoAddresses(a={"ip": ADDRESS, "vendor": "Aastra"}, b={"mac": MAC})) is None
+    assert retrieve(identity, None, NoAddresses(a={"ip": ADDRESS, "vendor": "Aastra"}, b={"mac": MAC})) == NOT_BY_ADDRESS
 
 
 @pytest.mark.parametrize(("key", "value"), [("mac", MAC), ("sn", "88019FA42805"), ("uuid", "0f3a5a9c")])
 def test_without_an_address_a_phone_is_found_by_what_names_it(key: str, value: str) -> None:
     devices = Devices(a={"ip": ADDRESS, key: "another"}, b={"ip": ADDRESS, key: value})
-    assert retrieve(Identity(**{key: value}), None, devices) == "b"
+    assert retrieve(Identity(**{key: value}), None, devices) == ("b", key)
+
+
+# --- why
+
+
+@pytest.mark.parametrize("key", ["mac", "sn", "uuid"])
+def test_the_rule_is_the_key_that_the_device_was_found_by(key: str) -> None:
+    value = MAC if key == "mac" else "x"
+    assert retrieve(Identity(**{key: value}), ADDRESS, Devices(a={key: value})).rule == key
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        ({"a": {"ip": ADDRESS}}, ("a", "ip")),
+        ({}, NO_ADDRESS),
+        ({"a": {"ip": ADDRESS, "vendor": "Snom"}}, ANOTHER),
+        ({"a": {"ip": ADDRESS}, "b": {"ip": ADDRESS, "vendor": "Aastra"}}, SEVERAL),
+    ],
+)
+def test_the_rule_says_why_the_address_tells_or_does_not(devices: dict[str, Any], expected: object) -> None:
+    assert retrieve(Identity("Aastra"), ADDRESS, Devices(**devices)) == expected

@@ -35,6 +35,31 @@ def test_what_is_set_stays(key: str) -> None:
     assert with_identity(device, Identity(**{key: "new"}), ADDRESS) is device
 
 
+@pytest.mark.parametrize("key", ["mac", "sn", "uuid"])
+def test_a_wrong_vendor_or_model_is_corrected_by_a_phone_that_introduces_itself(key: str) -> None:
+    device = {"id": "d", "ip": ADDRESS, key: "it", "vendor": "Snom", "model": "370"}
+    identity = Identity("Aastra", "6731i", **{key: "it"})
+    assert with_identity(device, identity, ADDRESS) == {**device, "vendor": "Aastra", "model": "6731i"}
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        Identity("Aastra", mac=MAC),  # the name of a file: whose it is, and a guess who made the phone
+        Identity("Aastra", "6731i"),  # nobody says that it is this phone
+        Identity(model="6731i", mac=MAC),
+    ],
+)
+def test_a_guess_corrects_nothing(identity: Identity) -> None:
+    device = {"id": "d", "ip": ADDRESS, "mac": MAC, "vendor": "Snom", "model": "370"}
+    assert with_identity(device, identity, ADDRESS) is device
+
+
+def test_a_phone_found_by_its_serial_number_that_has_another_mac_corrects_nothing() -> None:
+    device = {"id": "d", "ip": ADDRESS, "mac": "00:08:5d:00:00:01", "sn": "1", "vendor": "Snom", "model": "370"}
+    assert with_identity(device, Identity("Aastra", "6731i", mac=MAC, sn="1"), ADDRESS) is device
+
+
 def test_the_version_follows_the_phone() -> None:
     device = {"id": "d", "ip": ADDRESS, "version": "3.3.1"}
     assert with_identity(device, Identity(version="3.3.2"), ADDRESS)["version"] == "3.3.2"

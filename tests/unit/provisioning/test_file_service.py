@@ -243,7 +243,7 @@ def test_so_it_is_for_a_device_without_a_plugin(two: House) -> None:
     two.app.devices.add({"id": "bare", "mac": "00:08:5d:00:00:09", "ip": "192.0.2.101", "plugin": "xivo-gone-1"})
     device = two.devices.get("bare")
     assert device is not None
-    service = two.app.phones._parts.files
+    service = two.app.phones._files
     for name in ("00085D000009.cfg", "00085D000008.cfg"):
         assert service.serve(TftpRequest("192.0.2.101", name), device) is Problem.NO_PLUGIN
     assert two.security_lines("Sensitive") == [

@@ -8,6 +8,7 @@ import pytest
 
 from provd.model.request import HttpRequest, TftpRequest
 from provd.plugins.files import Problem
+from provd.provisioning.recognition import today
 
 from ..plugins.sample import PLUGIN_ID, write_plugin
 from .house import MAC, OTHER_MAC, OWN, House, phone
@@ -22,6 +23,7 @@ def test_the_first_request_makes_a_device_a_config_and_a_file(house: House) -> N
     assert device == {
         "id": device["id"], "added": "auto", "ip": "192.0.2.101", "mac": MAC, "vendor": "Sample", "model": "S100",
         "version": "1.0", "plugin": PLUGIN_ID, "config": config["id"], "configured": True,
+        "last_contact": today(),
     }  # fmt: skip
     assert content == f"mac={MAC} model=base user={username} at=192.0.2.10".encode()
     assert config["parent_ids"] == ["autoprov"]
@@ -125,7 +127,7 @@ def test_a_phone_without_a_config_is_given_one_as_soon_as_there_is_one_to_derive
 
 def test_version_and_address_follow_the_phone_and_the_rest_stays(house: House) -> None:
     house.ask(phone())
-    house.ask(phone(address="192.0.2.102", version="2.0", model="S200"))
+    house.ask(phone(address="192.0.2.102", version="2.0"))
     device = house.the_device()
     assert (device["ip"], device["version"], device["model"]) == ("192.0.2.102", "2.0", "S100")
 

@@ -142,6 +142,6 @@ def test_phones_that_exchange_their_addresses_keep_their_own(house: House) -> No
 
 def test_no_lock_is_left(house: House) -> None:
     all_done(*[gevent.spawn(house.ask, phone_number(number % 7)) for number in range(50)])
-    locks = house.app.phones._parts.locks
+    locks = house.app._locks
     assert locks._locks == {}
     assert locks._users == {}
