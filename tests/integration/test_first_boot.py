@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -32,6 +33,7 @@ def test_a_phone_never_seen_becomes_a_device_with_an_account_of_its_own(server: 
         "plugin": AASTRA,
         "config": config_id,
         "configured": True,
+        "last_contact": datetime.now(UTC).date().isoformat(),
     }
     assert re.fullmatch(r"[0-9a-f]{32}", device["id"])
     assert re.fullmatch(r"autoprov\d+", config_id)

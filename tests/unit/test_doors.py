@@ -270,7 +270,7 @@ def test_a_socket_that_a_crash_left_is_replaced(open_doors: Open, tmp_path: Path
 
 
 @pytest.mark.parametrize("place", ["taken.sock", "file", "missing/dhcp.sock", "x" * 120])
-def test_a_dhcp_socket_that_cannot_be_opened_is_told_with_its_path(open_doors: Open, tmp_path: Path, place: str) -> None:
+def test_a_dhcp_socket_that_cannot_be_opened_is_told(open_doors: Open, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("somebody's")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taken:
         taken.bind(str(tmp_path / "taken.sock"))

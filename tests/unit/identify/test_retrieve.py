@@ -140,7 +140,8 @@ def test_without_an_address_a_phone_is_not_taken_for_the_only_one_there(identity
             assert index != "ip", "this takes as long as there are devices at the address"
             return super().find(index, key)
 
-    assert retrieve(identity, None, NoAddresses(a={"ip": ADDRESS, "vendor": "Aastra"}, b={"mac": MAC})) == NOT_BY_ADDRESS
+    devices = NoAddresses(a={"ip": ADDRESS, "vendor": "Aastra"}, b={"mac": MAC})
+    assert retrieve(identity, None, devices) == NOT_BY_ADDRESS
 
 
 @pytest.mark.parametrize(("key", "value"), [("mac", MAC), ("sn", "88019FA42805"), ("uuid", "0f3a5a9c")])
