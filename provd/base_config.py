@@ -22,10 +22,25 @@ def base_raw_config(settings: Settings, http_port: int, tftp_port: int) -> dict[
         SettingsError: the file cannot be read or holds a value that is not allowed.
     """
     raw = _base_raw_config_file(settings["general.base_raw_config_file"])
-    raw.setdefault("ip", settings["general.external_ip"] or _bound_address(settings) or netinfo.server_address())
+    raw.setdefault("ip", _configured_address(settings) or netinfo.server_address())
     raw.setdefault("http_port", http_port)
     raw.setdefault("tftp_port", tftp_port)
     return raw
+
+
+def is_address_per_phone(settings: Settings) -> bool:
+    """Tell whether each phone is told the address that faces it, because no address is configured for all of them.
+
+    Raises:
+        SettingsError: see `base_raw_config`.
+    """
+    return not _configured_address(settings) and "ip" not in _base_raw_config_file(
+        settings["general.base_raw_config_file"]
+    )
+
+
+def _configured_address(settings: Settings) -> str:
+    return str(settings["general.external_ip"] or _bound_address(settings))
 
 
 def _bound_address(settings: Settings) -> str:

@@ -7,13 +7,22 @@ and this module keeps to what they have in common.
 from __future__ import annotations
 
 import logging
+import socket
 from typing import Any
 
 import netifaces
+from gevent.monkey import get_original
 
+from provd.model.address import InvalidAddressError, network_of, normalize_address
+
+PlainSocket = get_original("socket", "socket")
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+
+_ANY_PORT = 9
+_IPV6_ADDR_PREFERENCES = 72  # linux/in6.h
+_IPV6_PREFER_SRC_PUBLIC = 0x0002  # not a temporary address (RFC 5014), which is gone tomorrow
 
 
 def server_address() -> str:
@@ -29,6 +38,53 @@ def server_address() -> str:
                 if not _is_local_only(address):
                     return address
     return LOOPBACK
+
+
+def address_facing(address: str) -> str | None:
+    """The machine's own address on the interface that faces a phone at `address`; None if there is no way to it.
+
+    The kernel is asked, because it knows all routes, also those to phones behind a router: connecting a datagram socket
+    sends nothing, and chooses the address. A link-local one means nothing to a phone in a URL: then another one of that
+    interface is taken.
+    """
+    is_v6 = ":" in address
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
+    try:
+        normalize_address(address)  # no name, which would be looked up
+        with PlainSocket(family, socket.SOCK_DGRAM) as plain:
+            if is_v6:
+                plain.setsockopt(socket.IPPROTO_IPV6, _IPV6_ADDR_PREFERENCES, _IPV6_PREFER_SRC_PUBLIC)
+            plain.connect((address, _ANY_PORT))
+            own = str(plain.getsockname()[0])
+    except (OSError, InvalidAddressError):
+        return None
+    if _is_link_local(own):
+        return _address_beside(own, netifaces.AF_INET6 if is_v6 else netifaces.AF_INET)
+    return own
+
+
+def local_addresses() -> list[str]:
+    """What `address_facing` depends on, sorted: the machine's IPv4 addresses, and the networks of its IPv6 addresses.
+
+    Its IPv6 addresses themselves may change every day.
+    """
+    found = {
+        network_of(address)
+        for interface in netifaces.interfaces()
+        for family in (netifaces.AF_INET, netifaces.AF_INET6)
+        for address in _addresses(interface, family)
+        if not _is_local_only(address)
+    }
+    return sorted(found)
+
+
+def _address_beside(link_local: str, family: int) -> str | None:
+    """Another address of the interface that has a link-local one."""
+    for interface in netifaces.interfaces():
+        own = _addresses(interface, family)
+        if link_local in (each.partition("%")[0] for each in own):
+            return next((each for each in own if not _is_link_local(each)), None)
+    return None
 
 
 def _default_interfaces(family: int) -> list[str]:
@@ -51,6 +107,10 @@ def _addresses(interface: str, family: int) -> list[str]:
     except (ValueError, OSError):
         return []
     return [str(entry["addr"]) for entry in addresses.get(family, []) if "addr" in entry]
+
+
+def _is_link_local(address: str) -> bool:
+    return address.startswith(("169.254.", "fe80:"))
 
 
 def _is_local_only(address: str) -> bool:

@@ -16,11 +16,12 @@ from gevent.event import Event
 
 from provd.admin.door import AdminDoor
 from provd.admin.status import make_app
-from provd.base_config import base_raw_config
+from provd.base_config import base_raw_config, is_address_per_phone
 from provd.doors import DoorSockets, open_door_sockets
 from provd.errors import SettingsError
 from provd.logs import set_log_level
 from provd.model.address import is_loopback
+from provd.netinfo import address_facing
 from provd.plugins.host import PluginHost
 from provd.plugins.info import is_plugin_id
 from provd.plugins.installer import install_archive, log_other_versions
@@ -112,7 +113,8 @@ class Server:
         self._host.load_all(base)
         nat = NatSwitch(settings["general.nat"], nat_state_file(settings))
         nat.publish()
-        self._app = Application(self._store, self._host, self._security_log, base, nat)
+        facing = address_facing if is_address_per_phone(settings) else None
+        self._app = Application(self._store, self._host, self._security_log, base, nat, facing)
         self._app.admission.use(_admission_limits(settings))
         self._app.begin()
         self._app.expiry.use(settings["admission.expire_days"])
@@ -179,6 +181,7 @@ class Server:
         self._security_log.reopen()
         self._reload_settings()
         self._app.doubts.check_plugins()
+        self._app.doubts.check_addresses()
         log.info("templates looked at: devices_to_check=%d", len(self._app.recheck))
 
     def _reload_settings(self) -> None:

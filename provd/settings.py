@@ -39,8 +39,8 @@ OPTIONS: Sequence[Option] = (
     Option("general", "state_dir", folder, "/var/lib/xivo-provd", "Folder of the store and of the installed plugins.",
            "--state-dir", "DIR"),
     Option("general", "external_ip", host, "",
-           "Address or name of this server that phones are told to use; empty: the address of the interface that the "
-           "default route goes through."),
+           "Address or name of this server that phones are told to use; empty: each phone is told the address of the "
+           "interface that faces it."),
     Option("general", "bind", address, "",
            "Address on which phones are served, by TFTP and HTTP; empty: all addresses, IPv4 and IPv6.",
            "--bind", "ADDRESS"),

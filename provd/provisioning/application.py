@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from provd.model.config import check_config
+from provd.netinfo import local_addresses
 from provd.plugins.host import PluginHost
 from provd.provisioning.admission import Admission
 from provd.provisioning.configs import ConfigVerbs
@@ -33,7 +34,8 @@ log = logging.getLogger(__name__)
 class Application:
     """Devices, configs and phones, over a store and the installed plugins.
 
-    `base_raw_config` lies under every config: the addresses and ports that phones are told to use.
+    `base_raw_config` lies under every config: the addresses and ports that phones are told to use. With
+    `address_facing` each phone is told the address that this returns for its own, if there is one.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Application:
         security_log: SecurityLog,
         base_raw_config: Mapping[str, Any],
         nat: NatSwitch | None = None,
+        address_facing: Callable[[str], str | None] | None = None,
     ) -> None:
         self._locks = locks = KeyedLocks()
         self.store = store
@@ -50,8 +53,10 @@ class Application:
         self.nat = nat or NatSwitch()
         self._devices = store.collection(DEVICES)
         self.recheck = Recheck(self._check_files, lambda: self.doubts.settled())
-        self.doubts = Doubts(store, host, self.recheck, base_raw_config)
-        self.configurer = Configurer(store, host, base_raw_config, locks, self.recheck.add)
+        self.doubts = Doubts(
+            store, host, self.recheck, base_raw_config, tuple if address_facing is None else local_addresses
+        )
+        self.configurer = Configurer(store, host, base_raw_config, locks, self.recheck.add, address_facing)
         self.devices = DeviceVerbs(store, self.configurer, self.recheck, locks)
         self.configs = ConfigVerbs(store, self.recheck)
         self.decisions = Decisions()

@@ -54,7 +54,8 @@ class Configurer:
     they are removed. A file that several devices have is removed with the last of them.
 
     `on_unfinished` is told the ids of devices that have to be configured again soon: because the store failed, or
-    because a file of theirs holds what another device left there.
+    because a file of theirs holds what another device left there. `address_facing` gives for a phone's address the one
+    that this server has for it; without it all phones are told the same.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Configurer:
         base_raw_config: Mapping[str, Any],
         locks: KeyedLocks,
         on_unfinished: Callable[[Iterable[str]], None],
+        address_facing: Callable[[str], str | None] | None = None,
     ) -> None:
         self._store = store
         self._devices = store.collection(DEVICES)
@@ -73,6 +75,7 @@ class Configurer:
         self._base = base_raw_config
         self._locks = locks
         self._on_unfinished = on_unfinished
+        self._address_facing = address_facing
 
     def configure(self, device_id: str) -> str | None:
         """Make a device's files anew; returns why that failed, or None. A device that is gone is fine."""
@@ -111,13 +114,23 @@ class Configurer:
             if device_id not in self._devices and not self._devices.is_unreadable(device_id):
                 self.remove_files(device_id)
 
-    def flattened(self, config_id: str) -> RawConfig | None:
-        """The raw config of a config with all that it inherits, or None if there is no such config.
+    def is_told_otherwise(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        """Tell whether a device has moved to where it has to be told another address of this server."""
+        return old.get("ip") != new.get("ip") and self._server_address(old) != self._server_address(new)
+
+    def flattened(self, config_id: str, device: Mapping[str, Any] | None = None) -> RawConfig | None:
+        """The raw config of a config with all that it inherits, for a device; or None if there is no such config.
 
         Raises:
             PluginError: it, or one that it inherits from, is damaged: leaving its values out would harm the phone.
         """
-        return flatten(config_id, self._readable_config, self._base)
+        return flatten(config_id, self._readable_config, {**self._base, "ip": self._server_address(device or {})})
+
+    def _server_address(self, device: Mapping[str, Any]) -> str:
+        """The address of this server that a device is told: the one that faces it, if that is how it is done."""
+        ip = device.get("ip")
+        facing = self._address_facing(ip) if self._address_facing is not None and ip else None
+        return facing or str(self._base["ip"])
 
     def _readable_config(self, config_id: str) -> Document | None:
         if self._configs.is_unreadable(config_id):
@@ -176,7 +189,7 @@ class Configurer:
             raise NotConfigurableError("no plugin is chosen for this device")
         if not config_id:
             raise NotConfigurableError("the device has no config")
-        raw_config = self.flattened(config_id)
+        raw_config = self.flattened(config_id, device)
         if raw_config is None:
             raise NotConfigurableError(f"the config {config_id!r} does not exist")
         return self._host.render_device(plugin_id, copy.deepcopy(device), prepare_raw_config(raw_config))

@@ -84,7 +84,8 @@ class DeviceVerbs:
         new = keep_results(dict(checked), old.document)
         if new == old.document:
             return
-        with self._recheck.turn(device_id, needed=needs_rendering(old.document, new)) as is_due:
+        needs_files = needs_rendering(old.document, new) or self._configurer.is_told_otherwise(old.document, new)
+        with self._recheck.turn(device_id, needed=needs_files) as is_due:
             with self._locks.hold(*_config_keys(old.document, new)):
                 transaction = Transaction().put(DEVICES, device_id, new, old.revision if revision is None else revision)
                 self._drop_unused_config(transaction, old.document, new)

@@ -6,7 +6,7 @@ What is not settled when the process ends is noted in the store, so that the nex
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from provd.atomicfile import sync_filesystem
@@ -21,6 +21,7 @@ from provd.store.store import Store, Transaction
 log = logging.getLogger(__name__)
 
 _BASE_RAW_CONFIG = "base_raw_config"
+_LOCAL_ADDRESSES = "local_addresses"
 _FINGERPRINTS = "fingerprints"
 """What `fingerprint` said of each plugin."""
 _RECHECK = "recheck"
@@ -28,20 +29,43 @@ _RECHECK = "recheck"
 
 
 class Doubts:
-    """Puts devices into the queue `recheck`: all of them after an unclean stop, else those that something concerns."""
+    """Puts devices into the queue `recheck`: all of them after an unclean stop, else those that something concerns.
 
-    def __init__(self, store: Store, host: PluginHost, recheck: Recheck, base_raw_config: Mapping[str, Any]) -> None:
+    `local_addresses` are those of this machine, if what phones are told depends on them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        host: PluginHost,
+        recheck: Recheck,
+        base_raw_config: Mapping[str, Any],
+        local_addresses: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._store = store
         self._host = host
         self._recheck = recheck
         self._base = dict(base_raw_config)
+        self._local_addresses = local_addresses
         self._devices, self._parameters = store.collection(DEVICES), store.collection(PARAMETERS)
 
     def begin(self) -> None:
         """Compare with how the last process left everything."""
         self._begin_recheck()
         self.check_plugins()
+        self.check_addresses()
         self._recheck.add(self._devices.find("state", UNFINISHED))
+
+    def check_addresses(self) -> None:
+        """Have all files made anew if this machine's addresses changed since the last look."""
+        known = (self._parameters.get(_LOCAL_ADDRESSES) or {}).get("addresses")
+        current = list(self._local_addresses())
+        if current == (known or []):
+            return
+        self._try_to_commit(Transaction().put(PARAMETERS, _LOCAL_ADDRESSES, {"addresses": current}))
+        if known is not None and len(self._devices):
+            log.info("this machine has other addresses: now=%s before=%s", ",".join(current), ",".join(known))
+            self._recheck.add(self._devices.ids())
 
     def check_plugins(self) -> None:
         """Have the files of those devices made anew whose plugin, or a template of it, changed since the last look."""

@@ -242,7 +242,7 @@ class Recogniser:
             config = None if new.get("config") else self._autoprov.derive()
             if config is not None:
                 new = {**new, "config": config["id"]}
-            needs_files = is_new or needs_rendering(old, new)
+            needs_files = is_new or needs_rendering(old, new) or self._configurer.is_told_otherwise(old, new)
             needs_files = needs_files or (is_unfinished(new) and self.retries.take(device_id))
             with self._recheck.turn(device_id, needed=needs_files) as is_due:
                 if new is not old:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +14,7 @@ import netifaces
 import pytest
 
 from provd import netinfo
-from provd.netinfo import server_address
+from provd.netinfo import address_facing, local_addresses, server_address
 
 V4, V6 = int(netifaces.AF_INET), int(netifaces.AF_INET6)
 Machine = Callable[..., None]
@@ -111,3 +115,53 @@ def test_an_interface_that_vanishes_is_passed_over(machine: Machine, monkeypatch
 
     monkeypatch.setattr(netinfo.netifaces, "ifaddresses", addresses)
     assert server_address() == "192.0.2.10"
+
+
+# --- the address that faces a phone
+
+
+def test_a_phone_on_this_machine_is_faced_by_its_loopback() -> None:
+    assert address_facing("127.0.0.9") == "127.0.0.1"
+
+
+@pytest.mark.parametrize("address", ["bogus", "", "fe80::1%nosuchinterface", "::1%x y"])
+def test_nothing_faces_what_is_no_address(address: str) -> None:
+    assert address_facing(address) is None
+
+
+def test_this_machines_own_address_faces_itself() -> None:
+    own = server_address()
+    assert address_facing(own) == own
+
+
+def test_local_addresses_are_what_is_not_loopback_nor_link_local(machine: Machine) -> None:
+    machine(
+        "eth0",
+        lo={V4: ["127.0.0.1"], V6: ["::1"]},
+        eth0={V4: ["192.0.2.10"], V6: ["2001:db8::7", "2001:db8::8", "fe80::1%eth0"]},
+        eth1={V4: ["169.254.1.1"]},
+    )
+    assert local_addresses() == ["192.0.2.10", "2001:db8::/64"]
+
+
+@pytest.mark.skipif(not shutil.which("unshare") or os.getuid() != 0, reason="needs root, and unshare of util-linux")
+def test_on_a_machine_with_several_interfaces_the_routes_decide() -> None:
+    """A network namespace of its own, with two interfaces, and a router to other networks behind the second."""
+    set_up = """
+        ip link set lo up
+        for each in office workshop; do
+            ip link add name $each type veth peer name far-$each
+            ip link set far-$each up; ip link set $each up
+        done
+        ip addr add 10.1.0.1/24 dev office; ip addr add fd01::1/64 dev office nodad
+        ip addr add 10.2.0.1/24 dev workshop; ip addr add fd02::1/64 dev workshop nodad
+        ip route add 10.3.0.0/16 via 10.2.0.254
+        exec "$0" -c "$PROGRAM" "$@"
+    """
+    program = "import sys; from provd.netinfo import address_facing; print(*map(address_facing, sys.argv[1:]))"
+    phones = ["10.1.0.7", "10.2.0.7", "10.3.9.9", "fd01::7", "fd02::7", "192.0.2.1"]
+    told = subprocess.run(
+        ["unshare", "--net", "sh", "-ec", set_up, sys.executable, *phones],
+        capture_output=True, text=True, check=True, timeout=30, env={**os.environ, "PROGRAM": program},
+    )  # fmt: skip
+    assert told.stdout.split() == ["10.1.0.1", "10.2.0.1", "10.2.0.1", "fd01::1", "fd02::1", "None"]

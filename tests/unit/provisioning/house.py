@@ -60,7 +60,7 @@ class House:
         self.is_open = False
         self.open()
 
-    def open(self, base: dict[str, Any] | None = None) -> None:
+    def open(self, base: dict[str, Any] | None = None, **more: Any) -> None:
         """Start as the server does."""
         base = {**BASE, **(base or {})}
         self.backend = SteeredBackend(self.folder / "provd.db")
@@ -68,7 +68,7 @@ class House:
         self.host = PluginHost(self.plugins_folder)
         self.host.load_all(base)
         self.security_log = SecurityLog(self.folder / "security.log")
-        self.app = Application(self.store, self.host, self.security_log, base)
+        self.app = Application(self.store, self.host, self.security_log, base, **more)
         self.app.begin()
         self.devices, self.configs, self.renderings = (
             self.store.collection(name) for name in (DEVICES, CONFIGS, RENDERINGS)
