@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Builds the repository of the official plugins: one archive a plugin, and the index `plugins.db`.
+"""Builds the repository of the official plugins: one archive a plugin, the index `plugins.db`, and `dhcp.json`.
 
     builder.py [--sources FOLDER] REPOSITORY
 
-A family's folder holds `common/`, which its versions share, and one folder a version, whose files win. The same
-sources give the same bytes, whenever and wherever they are built.
+A family's folder holds `common/`, which its versions share, and one folder a version, whose files win; and `dhcp.toml`,
+what a DHCP server tells its phones, which may be there before any plugin is. The same sources give the same bytes,
+whenever and wherever they are built.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from provd.dhcp.collect import TABLES_NAME  # noqa: E402
+from provd.dhcp.table import parse_table  # noqa: E402
+from provd.errors import InvalidValueError  # noqa: E402
+from provd.plugins.info import version_key  # noqa: E402
+
 NOT_SHIPPED = ("models.toml", "plugin.toml")
 NEEDED = ("id", "version", "vendor", "description", "firmware")
 EMPTY_FOLDERS = ("pkgs", "templates", "var/cache", "var/installed", "var/templates", "var/tftpboot")
@@ -33,8 +42,8 @@ class BuildError(Exception):
 def main() -> None:
     """Build all plugins below the sources into the repository."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("repository", type=Path, help="folder to write the archives and plugins.db to")
-    parser.add_argument("--sources", type=Path, default=Path(__file__).parent, help="folder of the families")
+    parser.add_argument("repository", type=Path, help="folder to write the archives and indexes to")
+    parser.add_argument("--sources", type=Path, default=HERE, help="folder of the families")
     options = parser.parse_args()
     try:
         index = build_repository(options.sources, options.repository)
@@ -45,14 +54,16 @@ def main() -> None:
 
 
 def build_repository(sources: Path, repository: Path) -> dict[str, Any]:
-    """Write every plugin's archive and the index; return the index."""
+    """Write every plugin's archive, the index and the families' tables for DHCP servers; return the index."""
     repository.mkdir(parents=True, exist_ok=True)
     index: dict[str, Any] = {}
+    versions: dict[str, list[str]] = {}
     for version_folder in sorted(path.parent for path in sources.glob("*/*/plugin.toml")):
         files, info = plugin_files(version_folder)
         plugin_id, archive = info["id"], pack(info["id"], files)
         if plugin_id in index:
             raise BuildError(f"{version_folder / 'plugin.toml'}: id: there is another plugin {plugin_id}")
+        versions.setdefault(version_folder.parent.name, []).append(info["version"])
         filename = f"{plugin_id}-{info['version']}.tar.bz2"
         (repository / filename).write_bytes(archive)
         index[plugin_id] = {
@@ -64,7 +75,31 @@ def build_repository(sources: Path, repository: Path) -> dict[str, Any]:
             "sha256sum": hashlib.sha256(archive).hexdigest(),
         }
     (repository / "plugins.db").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    tables = [_with_version(table, versions) for table in dhcp_tables(sources)]
+    (repository / TABLES_NAME).write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
     return index
+
+
+def dhcp_tables(sources: Path) -> list[dict[str, Any]]:
+    """What DHCP servers tell the phones of each family, also of those that have no plugin yet."""
+    return [dhcp_table(path.parent) for path in sorted(sources.glob("*/dhcp.toml"))]
+
+
+def dhcp_table(family_folder: Path) -> dict[str, Any]:
+    """The checked content of a family's `dhcp.toml`, and the family's name, which is the folder's."""
+    path, family = family_folder / "dhcp.toml", family_folder.name
+    table = read_toml(path)
+    try:
+        parse_table(family, table)
+    except InvalidValueError as error:
+        raise BuildError(f"{path}: {error}") from error
+    return {"family": family, **table}
+
+
+def _with_version(table: dict[str, Any], versions: dict[str, list[str]]) -> dict[str, Any]:
+    """A family's table with the newest of its plugins' versions, if it has plugins."""
+    known = versions.get(table["family"])
+    return {**table, "version": max(known, key=version_key)} if known else table
 
 
 def plugin_files(version_folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
@@ -80,6 +115,8 @@ def plugin_files(version_folder: Path) -> tuple[dict[str, bytes], dict[str, Any]
         if "lines" not in model:
             raise BuildError(f"{common_folder / 'models.toml'}: {name}.lines: missing")
     info = plugin_info(plugin, models)
+    if (version_folder.parent / "dhcp.toml").exists():
+        info["dhcp"] = dhcp_table(version_folder.parent)
     shipped = {key: value for key, value in info.items() if key != "id"}
     files["plugin-info"] = (json.dumps(shipped, indent=2, ensure_ascii=False) + "\n").encode()
     return files, info

@@ -45,6 +45,22 @@ modules = 1
 names = ["A2"]
 lines = 9
 """
+DHCP = """\
+[[phones]]
+name = "desk"
+vendor_class = [{ prefix = "Acme" }]
+
+[phones.options]
+43.2 = { text = "{http_base_url}/Acme" }
+66 = { text = "{address}" }
+"""
+DHCP_PHONES = [
+    {
+        "name": "desk",
+        "vendor_class": [{"prefix": "Acme"}],
+        "options": {"43": {"2": {"text": "{http_base_url}/Acme"}}, "66": {"text": "{address}"}},
+    }
+]
 
 
 def _builder() -> ModuleType:
@@ -219,6 +235,59 @@ def test_the_script_builds_and_says_what(sources: Path, tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.startswith("xivo-acme-1.0 0.1: xivo-acme-1.0-0.1.tar.bz2, ")
     assert (tmp_path / "repository" / "plugins.db").is_file()
+
+
+# --- what DHCP servers tell phones
+
+
+def test_a_familys_table_is_in_its_plugins_and_in_the_repository(sources: Path, tmp_path: Path) -> None:
+    (sources / "acme/dhcp.toml").write_text(DHCP)
+    files = built(sources, tmp_path / "repository")
+    member = archive_of(files).extractfile("xivo-acme-1.0/plugin-info")
+    assert member is not None
+    assert json.loads(member.read())["dhcp"] == {"family": "acme", "phones": DHCP_PHONES}
+    assert json.loads(files["dhcp.json"]) == [{"family": "acme", "phones": DHCP_PHONES, "version": "0.1"}]
+
+
+def test_a_family_without_a_plugin_has_a_table_too(sources: Path, tmp_path: Path) -> None:
+    (sources / "example").mkdir()
+    (sources / "example/dhcp.toml").write_text(DHCP)
+    files = built(sources, tmp_path / "repository")
+    assert json.loads(files["dhcp.json"]) == [{"family": "example", "phones": DHCP_PHONES}]
+    assert b'"dhcp"' not in (archive_of(files).extractfile("xivo-acme-1.0/plugin-info") or io.BytesIO()).read()
+
+
+def test_the_newest_version_of_a_familys_plugins_is_its_tables(sources: Path, tmp_path: Path) -> None:
+    (sources / "acme/dhcp.toml").write_text(DHCP)
+    shutil.copytree(sources / "acme/1.0", sources / "acme/1.1")
+    newer = PLUGIN.replace("acme-1.0", "acme-1.1").replace('"0.1"', '"0.10"')
+    (sources / "acme/1.1/plugin.toml").write_text(newer)
+    (sources / "acme/1.0/plugin.toml").write_text(PLUGIN.replace('"0.1"', '"0.9"'))
+    assert json.loads(built(sources, tmp_path / "repository")["dhcp.json"])[0]["version"] == "0.10"
+
+
+def test_tables_give_the_same_bytes_twice(sources: Path, tmp_path: Path) -> None:
+    (sources / "acme/dhcp.toml").write_text(DHCP)
+    copy = tmp_path / "copy"
+    shutil.copytree(sources, copy)
+    assert built(sources, tmp_path / "one") == built(copy, tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (DHCP.replace("prefix", "suffix"), "phones[1].vendor_class[1]: 'suffix' is not allowed; allowed: { exact = "),
+        (DHCP.replace("66 =", "6 ="), "phones[1].options: '6' is not allowed; allowed: the options 43, 66, 67"),
+        ("[", ""),
+    ],
+)
+@pytest.mark.parametrize("family", ["acme", "example"])
+def test_a_table_that_is_wrong_is_called_by_its_file(
+    sources: Path, tmp_path: Path, family: str, text: str, message: str
+) -> None:
+    (sources / family).mkdir(exist_ok=True)
+    (sources / family / "dhcp.toml").write_text(text)
+    assert mistake(sources, tmp_path).startswith(f"{sources}/{family}/dhcp.toml: {message}")
 
 
 # --- mistakes
