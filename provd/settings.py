@@ -153,7 +153,7 @@ def load_settings(settings_file: Path | None, command_line: Mapping[str, str]) -
         SettingsError: files or values are wrong; the message has a line for each mistake, which names the file, the
             key, the value and what is allowed.
     """
-    values = {option.name: option.check(option.name, option.default) for option in OPTIONS}
+    values = dict(default_settings().values)
     files, mistakes = _settings_files(settings_file)
     for each in files:
         found, wrong = read_settings_file(each, _TABLES)
@@ -169,6 +169,11 @@ def load_settings(settings_file: Path | None, command_line: Mapping[str, str]) -
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     return Settings(values, files)
+
+
+def default_settings() -> Settings:
+    """The settings of a server that nobody has set up."""
+    return Settings({option.name: option.check(option.name, option.default) for option in OPTIONS})
 
 
 def store_path(settings: Settings) -> Path:
