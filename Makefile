@@ -3,12 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 REPOSITORY := build/repository
+# The examples say the same on every machine: nothing of its settings and its architecture.
+DHCP_CONFIG := $(VENV)/bin/xivo-provd dhcp-config --config build/dhcp/provd.toml --provd-address 192.0.2.10
+KEA_LIBRARY := /usr/lib/x86_64-linux-gnu/kea/hooks/libdhcp_run_script.so
 # Debian's own versions of the libraries, as the package will use them.
 DEBIAN_VENV := build/venv-debian
 DEBIAN_PACKAGES := python3-gevent python3-bottle python3-jinja2 python3-httptools python3-sdnotify \
 	python3-netifaces python3-pytest python3-hypothesis
 
-.PHONY: help venv plugins run test test-debian lint types bench settings deb appliance clean
+.PHONY: help venv plugins run test test-debian lint types bench settings dhcp deb appliance clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +66,13 @@ bench: $(VENV)/installed  ## Boot simulated phones against the server and its pe
 
 settings: $(VENV)/installed  ## Write etc/provd.toml, the commented default settings, from the table of options
 	$(VENV)/bin/python -c "from provd.settings import default_file_text; print(default_file_text(), end='')" > etc/provd.toml
+
+dhcp: plugins  ## Write the examples in dhcp/: what dhcp-config prints for a server at 192.0.2.10
+	@mkdir -p build/dhcp/plugins
+	@printf '[general]\nplugin_server = "%s"\nstate_dir = "build/dhcp"\n' $(REPOSITORY) > build/dhcp/provd.toml
+	$(DHCP_CONFIG) --server isc > dhcp/xivo-provd.isc.conf
+	$(DHCP_CONFIG) --server kea --kea-library $(KEA_LIBRARY) > dhcp/xivo-provd.kea.json
+	$(DHCP_CONFIG) --server dnsmasq > dhcp/xivo-provd.dnsmasq.conf
 
 deb:  ## Build the Debian packages into build/deb (what it needs: apt build-dep ./)
 	@rm -rf build/deb
