@@ -57,20 +57,19 @@ class LeaseDesk:
     def handle(self, event: DhcpEvent) -> None:
         """Do what an event asks for; may wait for the store. What fails is logged: no DHCP server waits for it."""
         self.counters[event.op] += 1
-        decision = Decision("dhcp", event.ip, event.op)
+        decision = self._decisions.begin("dhcp", event.ip, event.op)
         keys = [of_phone("lease", key) for key in (event.ip, event.mac) if key is not None]
         with self._locks.hold(*keys):
             try:
-                decision.end(self._done(event, decision))
+                result = self._done(event, decision)
             except StoreError as error:
                 self.counters["failed"] += 1
-                decision.end(f"the store fails: {error}")
+                result = f"the store fails: {error}"
                 log.error("lease not noted: op=%s ip=%s mac=%s error=%s", event.op, event.ip, event.mac, error)
-        self._decisions.add(decision)
+        decision.end(result)
         log.debug(
-            "lease: op=%s ip=%s mac=%s device=%s result=%r",
-            event.op, event.ip, event.mac, decision.device_id, decision.result,
-        )  # fmt: skip
+            "lease: op=%s ip=%s mac=%s device=%s result=%r", event.op, event.ip, event.mac, decision.device_id, result
+        )
 
     def _done(self, event: DhcpEvent, decision: Decision) -> str:
         """Do it, and say what came of it."""

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class PhoneDesk:
     """Answers phones' requests. A known phone of which nothing changed costs no write, no lock and no wait.
 
-    A request that was answered carries its decision trace; the door notes there how it ended.
+    A request that was answered carries its decision trace; the door says there how it ended.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class PhoneDesk:
 
     def quick(self, request: PhoneRequest) -> OpenFile | Problem | None:
         """The answer, if nothing has to be stored or rendered for it; otherwise None, and `handle` is needed."""
-        request.decision = decision = _decision_of(request)
+        request.decision = decision = self._decision_of(request)
         caller = self._recogniser.caller(request, decision)
         device_id = self._recogniser.find(caller)
         if device_id is None:
             obstacle = self._recogniser.why_not_admitted(caller)
-            return None if obstacle is None else self._turn_away(request, decision, obstacle)
+            return None if obstacle is None else self._turn_away(request, obstacle)
         device = self._devices.get(device_id)
         if device is None or not self._recogniser.is_settled(device, caller):
             return None
@@ -62,13 +62,13 @@ class PhoneDesk:
 
     def handle(self, request: PhoneRequest) -> OpenFile | Problem:
         """The answer to any request; may wait for the store and for other requests of the same phone."""
-        decision = request.decision or _decision_of(request)
+        decision = request.decision or self._decision_of(request)
         request.decision = decision
         caller = self._recogniser.caller(request, decision)
         try:
             device = self._recogniser.settle(caller)
         except Unrecognised as obstacle:
-            return self._turn_away(request, decision, obstacle)
+            return self._turn_away(request, obstacle)
         reply = self._files.serve(request, device)
         if reply is Problem.MISSING:
             reply = self._made_again(request, caller, device)
@@ -76,9 +76,13 @@ class PhoneDesk:
             reply = Problem.UNAVAILABLE  # its files could not be made now, but they will be
         return self._noted(decision, _explained(reply, device), device)
 
-    def _turn_away(self, request: PhoneRequest, decision: Decision, obstacle: Unrecognised) -> Problem:
+    def _decision_of(self, request: PhoneRequest) -> Decision:
+        if isinstance(request, HttpRequest):
+            return self._decisions.begin("http", request.address, request.path, request.user_agent)
+        return self._decisions.begin("tftp", request.address, request.path)
+
+    def _turn_away(self, request: PhoneRequest, obstacle: Unrecognised) -> Problem:
         """The answer to whoever has no device."""
-        self._decisions.add(decision)
         return obstacle.problem or self._files.serve_nobody(request)
 
     def _noted(self, decision: Decision, reply: OpenFile | Problem, device: Device) -> OpenFile | Problem:
@@ -87,7 +91,6 @@ class PhoneDesk:
         decision.plugin = device.get("plugin")
         if isinstance(reply, OpenFile):
             decision.file = reply.path
-        self._decisions.add(decision)
         return reply
 
     def _made_again(self, request: PhoneRequest, caller: Caller, device: Device) -> OpenFile | Problem:
@@ -99,12 +102,6 @@ class PhoneDesk:
                 self._configurer.configure_held(device["id"])
         reply = self._files.serve(request, device)
         return Problem.NOT_FOUND if reply is Problem.MISSING else reply
-
-
-def _decision_of(request: PhoneRequest) -> Decision:
-    if isinstance(request, HttpRequest):
-        return Decision("http", request.address, request.path, request.user_agent)
-    return Decision("tftp", request.address, request.path)
 
 
 def _explained(reply: OpenFile | Problem, device: Device) -> OpenFile | Problem:

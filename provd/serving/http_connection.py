@@ -37,6 +37,10 @@ _SEND_TIMEOUT_S = 30.0
 _SLOWEST_BYTES_PER_S = 4096
 """How fast it has to take the whole."""
 _STORE_TIMEOUT_S = 60.0
+_HELD_BACK_S = 1.0
+"""How long a phone waits for the answer that there are too many new ones: whoever makes phones up is slowed down."""
+_HELD = -1
+"""Waiting for that time to pass, and not for the client."""
 _LINGER_SECONDS = 1.0
 _HURRY_SECONDS = 1.0
 """How long a stopping server waits for a request that a client has begun, or has connected for."""
@@ -106,7 +110,7 @@ class Connection:
 
     __slots__ = (
         "_body", "_decision", "_ends", "_events", "_heads", "_is_closed", "_is_idle", "_keep_alive", "_keeper",
-        "_linger_bytes", "_out", "_parser", "_socket", "_unacknowledged", "_watcher", "address", "deadline",
+        "_linger_bytes", "_out", "_parser", "_socket", "_status", "_unacknowledged", "_watcher", "address", "deadline",
     )  # fmt: skip
 
     def __init__(self, plain: socket.socket, address: str, keeper: Keeper, deadline: float) -> None:
@@ -120,6 +124,7 @@ class Connection:
         self._out = b""
         self._body: Body | None = None
         self._decision: Decision | None = None
+        self._status = 0
         self._keep_alive = True
         self._linger_bytes = 0
         self._watcher: Any = None
@@ -145,6 +150,9 @@ class Connection:
 
     def hurry(self) -> None:
         """The server stops while this waits for a request: answer what has come, and end when there is nothing."""
+        if self._events == _HELD:
+            self.close()
+            return
         self._allow(min(_HURRY_SECONDS, self.deadline - time.monotonic()))
         self._guarded(self._read)
         if self._is_idle:
@@ -269,6 +277,27 @@ class Connection:
     def _answer(self, head: Head, request: HttpRequest, reply: OpenFile | Problem) -> bool:
         if isinstance(reply, OpenFile):
             return self._send_file(head, request, reply)
+        if reply is Problem.REFUSED:
+            return self._hold_back(head, request)
+        return self._answer_problem(head, request, reply)
+
+    def _hold_back(self, head: Head, request: HttpRequest) -> bool:
+        """Answer in a while; until then the connection may give way to others."""
+        self._watch(0)
+        self._allow(2 * _HELD_BACK_S)
+        self._keeper.waits(self)
+        self._events = _HELD
+        self._watcher = gevent.get_hub().loop.timer(_HELD_BACK_S)
+        self._watcher.start(self._guarded, self._answer_late, head, request)
+        return False
+
+    def _answer_late(self, head: Head, request: HttpRequest) -> None:
+        self._watch(0)
+        self._keeper.busy(self)
+        if self._answer_problem(head, request, Problem.REFUSED):
+            self._go_on()
+
+    def _answer_problem(self, head: Head, request: HttpRequest, reply: Problem) -> bool:
         self._keeper.counters["refused"] += 1
         status, text = _PROBLEMS[reply]
         if request.decision is not None:
@@ -314,7 +343,8 @@ class Connection:
         self._body, self._decision = Body(file), request.decision
         answer = file_answer(file, head.headers, with_body=head.method == "GET")
         if self._decision is not None:
-            self._decision.result, self._decision.size_bytes = str(answer.status), answer.length
+            self._decision.size_bytes = answer.length
+        self._status = answer.status
         if self._keeper.request_log.is_detailed:
             told = (request.address, request.path, request.user_agent, f"status={answer.status}", answer.length)
             self._keeper.request_log.answered(*told)
@@ -354,7 +384,7 @@ class Connection:
             self._body.file.close()
             self._body = None
         if self._decision is not None:
-            self._decision.end(f"{self._decision.result} {how}", self._decision.size_bytes)
+            self._decision.end(f"{self._status} {how}")
             self._decision = None
 
     def _linger(self) -> None:

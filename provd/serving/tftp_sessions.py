@@ -100,7 +100,7 @@ class Sessions:
             self._quota.give_back(session.address)
         session.close()
         if session.decision is not None:
-            session.decision.end(how, session.decision.size_bytes)
+            session.decision.end(how)
         self._counters["complete" if how == COMPLETE else "incomplete"] += 1
         log.debug(
             "TFTP transfer ended: address=%s path=%r how=%s seconds=%.3f packets=%d",
