@@ -60,6 +60,7 @@ lint: $(VENV)/installed-dev  ## Look for mistakes and bad style (ruff)
 types: $(VENV)/installed-dev  ## Check the type annotations (mypy)
 	$(VENV)/bin/mypy --strict provd
 	$(VENV)/bin/mypy --strict plugins/builder.py
+	$(VENV)/bin/mypy --strict dhcp/xivo-provd-dhcp-hook
 
 bench: $(VENV)/installed  ## Boot simulated phones against the server and its peers, and print what it costs
 	$(VENV)/bin/python bench/run.py
