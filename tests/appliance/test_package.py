@@ -31,7 +31,7 @@ def test_the_same_source_gives_the_same_packages(packages: list[Path], tmp_path:
     assert {each.name: each.read_bytes() for each in packages} == before
 
 
-@pytest.mark.parametrize("page", ["man5/provd.toml.5.gz", "man8/xivo-provd.8.gz"])
+@pytest.mark.parametrize("page", ["man5/provd.toml.5.gz", "man8/xivo-provd.8.gz", "man8/xivo-provd-dhcp-hook.8.gz"])
 def test_the_manual_pages_are_there(packages: list[Path], page: str) -> None:
     listing = subprocess.run(["dpkg-deb", "--contents", packages[1]], capture_output=True, text=True, check=True)
     assert f"./usr/share/man/{page}\n" in listing.stdout

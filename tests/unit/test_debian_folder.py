@@ -65,6 +65,32 @@ def test_systemd_listens_where_the_settings_say() -> None:
     ]
 
 
+def test_the_hook_of_the_dhcp_server_is_found_where_it_is_said_to_be() -> None:
+    socket = unit("xivo-provd-dhcp.socket")["Socket"]
+    hook = (ROOT / "dhcp" / "xivo-provd-dhcp-hook").read_text()
+    assert f'SOCKET = "{socket["ListenDatagram"]}"\n' in hook
+    (option,) = (option for option in OPTIONS if option.name == "dhcp.socket")
+    assert socket["ListenDatagram"] in option.doc
+    place = "usr/libexec/xivo-provd/xivo-provd-dhcp-hook"
+    assert "dhcp/xivo-provd-dhcp-hook usr/libexec/xivo-provd\n" in (DEBIAN / "xivo-provd.install").read_text()
+    links = [line.split() for line in (DEBIAN / "xivo-provd.links").read_text().splitlines()]
+    assert [link for target, link in links if target == place] == [
+        "usr/sbin/xivo-provd-dhcp-hook",
+        "usr/bin/dxtorc",
+        "usr/share/kea/scripts/xivo-provd-dhcp-hook",
+    ]
+    assert f"\n/{place} PUx,\n" in (ROOT / "dhcp" / "apparmor.d" / "dhcpd.d" / "xivo-provd").read_text()
+
+
+def test_the_server_is_handed_the_socket_of_the_hook() -> None:
+    socket = unit("xivo-provd-dhcp.socket")["Socket"]
+    assert (socket["Service"], socket["FileDescriptorName"]) == ("xivo-provd.service", "dhcp")
+    service = unit("xivo-provd.service")["Service"]
+    assert service["Sockets"] == "xivo-provd-dhcp.socket"
+    assert socket["PassCredentials"] == "yes"
+    assert "PrivateUsers" not in service, "it would not see who wrote"
+
+
 def test_the_server_has_the_time_to_stop_that_it_gives_its_transfers() -> None:
     service = unit("xivo-provd.service")["Service"]
     assert int(service["TimeoutStopSec"]) > DEFAULTS["general.drain_timeout"]

@@ -54,6 +54,13 @@ def test_the_pages_are_well_formed(build: Callable[[str], str], name: str, tmp_p
     assert result.stdout == ""
 
 
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not installed")
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "man").glob("*.[1-9]")), ids=lambda page: page.name)
+def test_the_pages_that_are_not_built_are_well_formed(page: Path) -> None:
+    result = subprocess.run(["mandoc", "-Tlint", "-Wwarning", page], capture_output=True, text=True)
+    assert result.stdout == ""
+
+
 def plain(text: str) -> str:
     """Text of a page without the signs that protect it from mdoc."""
     return text.replace(r"\-", "-").replace(r"\&", "").replace(r"\e", "\\")
