@@ -65,6 +65,7 @@ def test_an_upgrade_keeps_everything_and_refuses_nobody(
 def test_removed_it_leaves_state_settings_and_log(loaded: Bed) -> None:
     loaded.exec("apt-get", "-q", "-y", "remove", "xivo-provd", "xivo-provd-plugins", timeout_s=120)
     assert loaded.exec("ss", "-Hlntu", "sport = :69 or sport = :8667 or sport = :8666") == ""
+    assert loaded.exec("find", "/run/xivo-provd", "-type", "s") == ""
     assert loaded.show("LoadState") == "not-found"
     assert loaded.exec("systemctl", "list-units", "--failed", "--plain", "--no-legend", "xivo-provd*") == ""
     left = what_is_left(loaded)
@@ -87,6 +88,7 @@ def test_purged_it_leaves_nothing_but_its_user(loaded: Bed) -> None:
     assert what_is_left(loaded) == set()
     assert loaded.show("LoadState") == "not-found"
     assert loaded.show("LoadState", "xivo-provd.socket") == "not-found"
+    assert loaded.show("LoadState", "xivo-provd-dhcp.socket") == "not-found"
     assert loaded.exec("find", "/", "-xdev", "-user", "xivo-provd", "-not", "-path", "/proc/*") == ""
 
 

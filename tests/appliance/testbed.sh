@@ -280,6 +280,8 @@ network_up() {
         ns=$(netns_of "$m")
         n=$(address_of "$m")
         ip netns add "$ns"
+        # systemd does so when it boots a real machine, and cannot in a container.
+        ip netns exec "$ns" sysctl -qw net.unix.max_dgram_qlen=512
         ip -n "$ns" link set lo up
         ip -n "$ns" link add eth0 address "$(printf '02:00:00:55:00:%02x' "$n")" \
             type veth peer name "p-$m" netns "$lan"

@@ -17,6 +17,7 @@ CONFIG = "00085D237429.cfg"
 DEBIAN_PACKAGES = {
     "curl": "curl", "tftp": "tftp-hpa", "atftp": "atftp", "busybox": "busybox",
     "ip": "iproute2", "systemd-socket-activate": "systemd",
+    "dhcpd": "isc-dhcp-server", "kea-dhcp4": "kea-dhcp4-server", "dnsmasq": "dnsmasq-base",
 }  # fmt: skip
 
 
