@@ -19,6 +19,8 @@ EXEMPTION = "".join(
     for jail in ("xivo-provd", "xivo-provd-enumeration", "xivo-provd-new-devices")
 )
 """The clients play many phones with one address; only the tests of bans have them banned."""
+ADMISSION = "[admission]\naddress_burst = 1000\n"
+"""For the same reason."""
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +74,7 @@ def appliance(bed: Bed, packages: list[Path]) -> Bed:
     bed.reset()
     bed.boot()
     bed.write("/etc/fail2ban/jail.d/xivo.local", EXEMPTION)
+    bed.write("/etc/xivo-provd/conf.d/clients.toml", ADMISSION)
     bed.install(*packages)
     return bed
 

@@ -13,7 +13,7 @@ import pytest
 
 from provd import __version__
 from tests.appliance.bed import SERVER, UNIT, Bed, wait_until
-from tests.dhcp_servers import (
+from tests.hooked_dhcp import (
     DNSMASQ,
     ISC,
     KEA,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.dhcp_servers import (
+from tests.hooked_dhcp import (
     DNSMASQ,
     ISC,
     KEA,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from provd.errors import InvalidValueError
 from provd.wire.dhcp_message import decode
-from tests.unit.dhcp.hook import HOOK, PYTHON, Listener, Told, module, run
+from tests.unit.dhcp_hook.hook import HOOK, PYTHON, Listener, Told, module, run
 
 MAC = "00:08:5d:2e:ec:fb"
 COMMIT = ("commit", "192.0.2.7", "0:8:5d:2e:ec:fb", "06041.61")

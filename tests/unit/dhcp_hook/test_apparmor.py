@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.dhcp.hook import ROOT
+from tests.unit.dhcp_hook.hook import ROOT
 
 RULES = ROOT / "dhcp" / "apparmor.d" / "dhcpd.d" / "xivo-provd"
 INSTALLED = "/usr/libexec/xivo-provd/xivo-provd-dhcp-hook"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.dhcp.hook import HOOK, PYTHON, Listener
+from tests.unit.dhcp_hook.hook import HOOK, PYTHON, Listener
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from provd.model.dhcp_event import DhcpEvent
 from provd.wire.dhcp_message import decode
-from tests.unit.dhcp.hook import HOOK, Listener, Told
+from tests.unit.dhcp_hook.hook import HOOK, Listener, Told
 
 IP, MAC = "192.0.2.7", "00:08:5d:2e:ec:fb"
 DHCPD_MAC = "0:8:5d:2e:ec:fb"
