@@ -46,6 +46,10 @@ class PhoneDesk:
         self._decisions = decisions
         self.counters: Counter[str] = recogniser.counters
 
+    def knows(self, address: str) -> bool:
+        """Tell whether a known phone has an address."""
+        return self._devices.count("ip", address) > 0
+
     def quick(self, request: PhoneRequest) -> OpenFile | Problem | None:
         """The answer, if nothing has to be stored or rendered for it; otherwise None, and `handle` is needed."""
         request.decision = decision = self._decision_of(request)

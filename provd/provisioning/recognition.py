@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from gevent.lock import BoundedSemaphore
+
 from provd.errors import ConflictError, StoreError
 from provd.identify.admit import ADMITTED, objection
 from provd.identify.associate import best_plugin, fits
@@ -40,6 +42,8 @@ from provd.store.store import Store, Transaction
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 10
+_MADE_AT_ONCE = 16
+"""New devices that are made at the same time: enough for one commit to hold many, and known phones have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Recogniser:
         self._admission = admission
         self.counters: Counter[str] = Counter()
         self.retries = Retries()
+        self._making = BoundedSemaphore(_MADE_AT_ONCE)
         self._complaint = Occasionally()
 
     # --- looking, which changes nothing
@@ -225,14 +230,17 @@ class Recogniser:
             StoreError: nothing was stored.
             Unrecognised: the phone is not known and not admitted.
         """
-        if device_id is None:
-            obstacle = self.why_not_admitted(caller)
-            if obstacle is not None:
-                raise obstacle
-            self._admission.take(caller.address)
-            device_id, is_new = new_id(), True
-        else:
-            is_new = False
+        if device_id is not None:
+            return self._settle_one(device_id, caller, is_new=False)
+        obstacle = self.why_not_admitted(caller)
+        if obstacle is not None:
+            raise obstacle
+        self._admission.take(caller.address)
+        with self._making:
+            return self._settle_one(new_id(), caller, is_new=True)
+
+    def _settle_one(self, device_id: str, caller: Caller, *, is_new: bool) -> Device:
+        """The same for a device that is known, or is to be made with this id."""
         with self._locks.hold(of_device(device_id)):
             stored = self._devices.get_stored(device_id)
             if not is_new and (stored is None or self.find(caller) != device_id):

@@ -14,6 +14,9 @@ Reply = OpenFile | Problem
 class Desk(Protocol):
     """Answers phones' requests."""
 
+    def knows(self, address: str) -> bool:
+        """Tell whether a known phone has an address, in stored form: whoever is there is served first."""
+
     def quick(self, request: PhoneRequest) -> Reply | None:
         """The answer for a known phone of which nothing changed; None if `handle` is needed. Never waits."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +26,7 @@ from provd.serving.desk import Desk, Reply
 from provd.serving.plain import READ
 from provd.serving.quota import Quota
 from provd.serving.request_log import RequestLog
+from provd.serving.tftp_queue import RequestQueue
 from provd.serving.tftp_session import Session
 from provd.serving.tftp_sessions import Sessions
 from provd.serving.udp import Datagram, SocketAddress, prepare_listener, receive, send_from_asked
@@ -47,9 +48,11 @@ PROBE_NAME = "provd-watchdog-probe"
 """A write request for this name is the watchdog's question whether the door answers."""
 
 _DRAINED_AT_ONCE = 1024
+"""Datagrams that are read before any is answered, so that a boot storm does not overflow the kernel's buffer."""
 _ANSWERED_AT_ONCE = 16
-_MAX_QUEUED = 8192
-"""Requests read from the kernel and not answered yet; more are dropped, and the phones ask again."""
+_FLOOD = 2048
+"""When more requests wait, they are no boot storm: few are answered at once, so that running transfers go on."""
+_ANSWERED_AT_ONCE_IN_FLOOD = 4
 _MAX_IDENTIFYING = 1024
 """Requests that wait for the store; more are dropped, and the phones ask again."""
 _MAX_IN_MEMORY_BYTES = 64 * 1024
@@ -135,7 +138,7 @@ class TftpDoor:
         self._networks = PhoneNetworks(options.networks)
         self._request_log = RequestLog("tftp", "mode")
         self._complaint = Occasionally()
-        self._queue: deque[tuple[socket.socket, Datagram]] = deque()
+        self._queue: RequestQueue[tuple[socket.socket, Datagram]] = RequestQueue()
         self._identifying: set[SocketAddress] = set()
         self._pool = Pool(_MAX_IDENTIFYING)
         self._draining = False
@@ -216,16 +219,17 @@ class TftpDoor:
                 self._sessions.on_packet(session, datagram.content)
             else:
                 self.counters["stray"] += 1
-        elif len(self._queue) < _MAX_QUEUED and not self._draining:
-            self._queue.append((listener, datagram))
-        else:
+            return
+        is_known = self._desk.knows(normalize_address(str(datagram.peer[0])))
+        if self._draining or not self._queue.put((listener, datagram), is_known=is_known):
             self.counters["dropped"] += 1
 
     def _work(self) -> None:
         """Read and answer some of the queue; the rest waits until the running transfers have had their turn."""
         self._rest_waits = False
-        for _ in range(min(_ANSWERED_AT_ONCE, len(self._queue))):
-            listener, datagram = self._queue.popleft()
+        at_once = _ANSWERED_AT_ONCE if len(self._queue) < _FLOOD else _ANSWERED_AT_ONCE_IN_FLOOD
+        for _ in range(min(at_once, len(self._queue))):
+            listener, datagram = self._queue.take()
             try:
                 self._read(listener, datagram)
             except Exception:

@@ -30,6 +30,9 @@ class FolderDesk:
         self.root = str(folder.resolve())
         self.asked: list[PhoneRequest] = []
 
+    def knows(self, address: str) -> bool:
+        return False
+
     def quick(self, request: PhoneRequest) -> Reply | None:
         self.asked.append(request)
         return None if request.path.startswith("slow/") else self._opened(request.path)
