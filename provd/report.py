@@ -10,6 +10,7 @@ from provd import __version__
 from provd.doors import describe_address
 from provd.logs import last_error
 from provd.provisioning.application import Application
+from provd.provisioning.nat_advice import nat_support
 from provd.serving.dhcp import DhcpDoor
 from provd.serving.http import HttpDoor
 from provd.serving.tftp import TftpDoor
@@ -70,6 +71,7 @@ class Report:
                 "admin": {"listening": listening["admin"]},
             },
             "nat": self._app.nat.is_on,
+            "nat_support": nat_support(self._app.host),
             "admission": {"unclaimed_devices": self._app.unclaimed(), "refused": dict(self._app.admission.refused)},
             "counts": self._counts(),
             "plugins": self._plugins(),

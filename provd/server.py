@@ -199,7 +199,8 @@ class Server:
         self._dhcp.use(_dhcp_options(self._settings))
         self._app.admission.use(_admission_limits(self._settings))
         self._app.expiry.use(self._settings["admission.expire_days"])
-        self._app.nat.set(self._settings["general.nat"])
+        if "general.nat" in changes.at_once:
+            self._app.set_nat(self._settings["general.nat"])
         log.info("settings read again: changed=%s", ",".join(changes.at_once) or "none")
         if changes.after_restart:
             log.warning("settings that need a restart: changed=%s", ",".join(changes.after_restart))

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gevent
+
 from provd.model.config import check_config
 from provd.netinfo import local_addresses
 from provd.plugins.host import PluginHost
@@ -19,6 +21,7 @@ from provd.provisioning.expiry import Expiry
 from provd.provisioning.fileservice import FileService
 from provd.provisioning.leases import LeaseDesk
 from provd.provisioning.locks import KeyedLocks, of_device
+from provd.provisioning.nat_advice import nat_objection, warn_of_devices
 from provd.provisioning.phones import PhoneDesk
 from provd.provisioning.recheck import Recheck
 from provd.provisioning.recognition import Recogniser
@@ -84,6 +87,7 @@ class Application:
         self.configurer.remove_orphans()
         self.doubts.begin()
         self._warn_of_missing_plugins()
+        self.warn_of_nat()
 
     def end(self) -> None:
         """Stop background work, and see to it that files and store can be trusted at the next start.
@@ -108,6 +112,21 @@ class Application:
             if plugin_id not in self.host.installed:
                 count = self._devices.count("plugin", plugin_id)
                 log.error("plugin is not installed: plugin=%s devices=%d", plugin_id, count)
+
+    def set_nat(self, is_on: bool) -> None:
+        """Turn the NAT switch; when it is on, say in the background which devices that does not suit."""
+        self.nat.set(is_on)
+        self.warn_of_nat()
+
+    def warn_of_nat(self) -> None:
+        """Say in the background which devices do not work behind NAT, if that is where the phones are."""
+        if self.nat.is_on:
+            gevent.spawn(warn_of_devices, self._devices, self.host)
+
+    def nat_objection(self, device_id: str) -> str | None:
+        """Why a device cannot be relied on behind NAT, or None: it can, or nobody says that it is behind NAT."""
+        device = self._devices.get(device_id)
+        return nat_objection(device, self.host) if device is not None and self.nat.is_on else None
 
     def unclaimed(self) -> int:
         """How many devices came to be by themselves and were never changed."""

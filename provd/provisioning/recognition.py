@@ -32,6 +32,7 @@ from provd.provisioning.autoprov import AutoprovConfigs
 from provd.provisioning.configure import Configurer
 from provd.provisioning.devices import new_id
 from provd.provisioning.locks import KeyedLocks, of_device, of_phone
+from provd.provisioning.nat_advice import nat_objection
 from provd.provisioning.recheck import Recheck
 from provd.provisioning.retries import Retries
 from provd.security.log import SecurityLog
@@ -285,6 +286,11 @@ class Recogniser:
         """Log what an administrator wants to know: a new device, or one that has moved or is another model."""
         decision = caller.decision
         decision.device_id = device["id"]
+        if self._nat.is_on and needs_rendering(old, device):
+            objection = nat_objection(device, self._host)
+            if objection is not None:
+                log.warning("a device cannot be relied on behind NAT: device=%s mac=%s reason=%r", device["id"],
+                            device.get("mac"), objection)  # fmt: skip
         decision.note_changes(old, device)
         if is_new:
             decision.admission = ADMITTED

@@ -102,6 +102,7 @@ class DhcpDoor:
 
     def use(self, options: DhcpOptions) -> None:
         """Keep to other settings from now on."""
+        self._options = options
         self._is_on = options.is_on
         self.users = known_users(options.users)
         self._believed = {_ROOT, os.getuid(), *(uid for uid in self.users.values() if uid is not None)}
@@ -136,10 +137,8 @@ class DhcpDoor:
     def _take(self, datagram: bytes, uid: int | None) -> None:
         """Put the events of a message into the queue, if its sender is believed and it can be read."""
         self.counters["received"] += 1
-        if uid not in self._believed:
+        if uid not in self._believed and not self._is_believed_now(uid):
             self.counters["refused"] += 1
-            if self._complaint.due(f"user {uid}"):
-                log.warning("message about a lease refused: user=%s advice='see the setting dhcp.users'", _name_of(uid))
             return
         try:
             events = decode(datagram)
@@ -155,6 +154,16 @@ class DhcpDoor:
             return
         for event in events:
             self._queue.put_nowait(event)
+
+    def _is_believed_now(self, uid: int | None) -> bool:
+        """Look again, but not with each message: a user may have come with a package since. Otherwise tell of it."""
+        if not self._complaint.due(f"user {uid}"):
+            return False
+        self.use(self._options)
+        if uid in self._believed:
+            return True
+        log.warning("message about a lease refused: user=%s advice='see the setting dhcp.users'", _name_of(uid))
+        return False
 
     # --- events
 

@@ -92,7 +92,7 @@ def switch_nat(bed: Bed, nat: bool) -> float:
     """Change the setting, as an administrator would; the seconds until fail2ban works accordingly."""
     bed.write("/etc/xivo-provd/conf.d/nat.toml", f"[general]\nnat = {str(nat).lower()}\n")
     bed.exec("systemctl", "reload", "xivo-provd.service")
-    return wait_until(lambda: get(bed, JAILS[2], "maxretry") == (100 if nat else 5), 20, "the other limits")
+    return wait_until(lambda: get(bed, JAILS[2], "maxretry") == (600 if nat else 5), 20, "the other limits")
 
 
 # --- it runs

@@ -96,7 +96,7 @@ def test_behind_nat_the_limits_are_wider_and_own_files_do_not_count(configuratio
     assert limits(configuration) == {
         "xivo-provd": ("foreign", 20, 60, 600),
         "xivo-provd-enumeration": ("nobody", 20, 600, 600),
-        "xivo-provd-new-devices": ("new", 100, 600, 600),
+        "xivo-provd-new-devices": ("new", 600, 600, 600),
     }
 
 
@@ -172,7 +172,7 @@ def test_who_says_to_be_one_phone_after_the_other_is_banned(configuration: Confi
 def test_who_makes_phones_up_is_banned(configuration: Configuration) -> None:
     lines = [new_device(f"{device:032x}", address=ATTACKER) for device in range(5)]
     assert who(configuration, lines, "off") == {("xivo-provd-new-devices", ATTACKER)}
-    lines = [new_device(f"{device:032x}", address=ATTACKER) for device in range(100)]
+    lines = [new_device(f"{device:032x}", address=ATTACKER) for device in range(600)]
     assert who(configuration, lines, "on") == {("xivo-provd-new-devices", ATTACKER)}
 
 

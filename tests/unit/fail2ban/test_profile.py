@@ -240,7 +240,7 @@ def test_the_real_fail2ban_takes_it_at_once(configuration: Configuration) -> Non
 
         turn("1")
         assert server.get("xivo-provd", "maxretry") == 20
-        assert server.get("xivo-provd-new-devices", "maxretry") == 100
+        assert server.get("xivo-provd-new-devices", "maxretry") == 600
         write(15)
         time.sleep(2)
         assert server.bans.read_text() == "", "behind NAT more is allowed"
