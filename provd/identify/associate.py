@@ -19,6 +19,12 @@ def best_plugin(levels: Sequence[tuple[str, int]]) -> str | None:
     return best
 
 
-def fits(plugin_id: str, levels: Sequence[tuple[str, int]]) -> bool:
-    """Tell whether a plugin may stay with a phone: it is at least PROBABLE that it supports it."""
-    return dict(levels).get(plugin_id, 0) >= Support.PROBABLE
+def may_stay(plugin_id: str, levels: Sequence[tuple[str, int]], *, is_claimed: bool) -> bool:
+    """Tell whether a device keeps its plugin after more became known of it than when that was chosen.
+
+    The plugin of a device that somebody has taken care of stays if it is at least PROBABLE that it supports the phone;
+    that of another one was the server's own choice, and stays if none is better.
+    """
+    known = dict(levels)
+    own = known.get(plugin_id, 0)
+    return own >= Support.PROBABLE and (is_claimed or own >= max(known.values()))

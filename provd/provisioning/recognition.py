@@ -15,7 +15,7 @@ from gevent.lock import BoundedSemaphore
 
 from provd.errors import ConflictError, StoreError
 from provd.identify.admit import ADMITTED, objection
-from provd.identify.associate import best_plugin, fits
+from provd.identify.associate import best_plugin, may_stay
 from provd.identify.extract import combine
 from provd.identify.retrieve import STRONG_KEYS, retrieve
 from provd.identify.update import with_identity, without_address
@@ -316,12 +316,12 @@ class Recogniser:
         wanted = with_identity(device, caller.identity, caller.address)
         if LAST_CONTACT in device and device[LAST_CONTACT] != today():
             wanted = {**wanted, LAST_CONTACT: today()}
-        plugin_id = wanted.get("plugin")
-        is_corrected = any(device.get(key) and wanted[key] != device[key] for key in ("vendor", "model"))
-        if plugin_id and plugin_id in self._host.installed and not is_corrected:
+        plugin_id = wanted.get("plugin") or ""
+        is_better_known = any(wanted.get(key) != device.get(key) for key in ("vendor", "model"))
+        if plugin_id in self._host.installed and not is_better_known:
             return wanted
         caller.decision.levels = levels = self._host.support(identity_of(wanted))
-        if is_corrected and plugin_id and fits(plugin_id, levels):
+        if plugin_id in self._host.installed and may_stay(plugin_id, levels, is_claimed=LAST_CONTACT not in device):
             return wanted
         best = best_plugin(levels)
         return wanted if best is None or best == plugin_id else {**wanted, "plugin": best}

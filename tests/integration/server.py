@@ -170,6 +170,11 @@ class RunningServer:
             "greenlets": self._greenlets(),
         }
 
+    def memory_kb(self) -> int:
+        """How much memory the process has now."""
+        status = Path("/proc", str(self.process.pid), "status").read_text()
+        return int(re.search(r"^VmRSS:\s*(\d+) kB", status, re.M)[1])
+
     def _greenlets(self) -> int:
         """How many greenlets there are, by the server's own account of its stacks."""
         before = self.log().count("end of stacks")

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from provd.identify.associate import best_plugin, fits
+from provd.identify.associate import best_plugin, may_stay
 from provd.model.identity import Support
 from provd.plugins.info import version_key
 
@@ -57,10 +57,16 @@ def test_an_older_version_that_fits_better_beats_a_newer_one() -> None:
     assert best_plugin(newest_first(a3_10=Support.COMPLETE, a3_9=Support.EXACT)) == "a3.9"
 
 
-@pytest.mark.parametrize(("level", "may_stay"), [(Support.PROBABLE, True), (Support.UNKNOWN, False), (0, False)])
-def test_a_plugin_may_stay_with_a_phone_that_it_probably_supports(level: int, may_stay: bool) -> None:
-    assert fits("a", [("b", Support.EXACT), ("a", level)]) is may_stay
+@pytest.mark.parametrize(("level", "stays"), [(Support.PROBABLE, True), (Support.UNKNOWN, False), (0, False)])
+def test_a_plugin_that_somebody_chose_stays_if_it_probably_supports_the_phone(level: int, stays: bool) -> None:
+    assert may_stay("a", [("b", Support.EXACT), ("a", level)], is_claimed=True) is stays
 
 
-def test_a_plugin_that_does_not_answer_may_not_stay() -> None:
-    assert not fits("a", [("b", Support.EXACT)])
+@pytest.mark.parametrize(("level", "stays"), [(Support.COMPLETE, True), (Support.INCOMPLETE, False)])
+def test_the_servers_own_choice_stays_only_if_no_plugin_is_better(level: int, stays: bool) -> None:
+    assert may_stay("a", [("b", Support.COMPLETE), ("a", level)], is_claimed=False) is stays
+
+
+@pytest.mark.parametrize("is_claimed", [True, False])
+def test_a_plugin_that_does_not_answer_may_not_stay(is_claimed: bool) -> None:
+    assert not may_stay("a", [("b", Support.EXACT)], is_claimed=is_claimed)
