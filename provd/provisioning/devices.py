@@ -10,7 +10,7 @@ from typing import Any
 
 from provd.errors import AlreadyExistsError, ConflictError, NotFoundError
 from provd.identify.retrieve import STRONG_KEYS
-from provd.model.device import Device, check_device, keep_results, needs_rendering
+from provd.model.device import LAST_CONTACT, Device, check_device, keep_results, needs_rendering
 from provd.provisioning.configure import Configurer
 from provd.provisioning.locks import KeyedLocks, of_config, of_device, of_phone
 from provd.provisioning.recheck import Recheck
@@ -95,15 +95,20 @@ class DeviceVerbs:
         if old.document.get("mac") != new.get("mac"):
             self._look_at_rivals(device_id, old.document, new)
 
-    def remove(self, device_id: str) -> None:
+    def remove(self, device_id: str, last_contact: str | None = None) -> None:
         """Remove a device, its config if that is transient and nobody else has it, and then its files.
 
+        With `last_contact`, only if the device was last heard of on that day, and nobody has claimed it.
+
         Raises:
+            ConflictError: it has another `last_contact` now.
             NotFoundError: there is no such device.
             StoreError: the device stays, with its files.
         """
         with self._locks.hold(of_device(device_id)):
             device = self._existing(device_id).document
+            if last_contact is not None and device.get(LAST_CONTACT) != last_contact:
+                raise ConflictError(f"the device {device_id!r} was heard of, or claimed, in between")
             with self._locks.hold(*_config_keys(device)):
                 transaction = Transaction().delete(DEVICES, device_id)
                 self._drop_unused_config(transaction, device, {})

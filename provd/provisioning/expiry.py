@@ -6,9 +6,9 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import gevent
+from gevent.event import Event
 
-from provd.errors import NotFoundError, StoreError
-from provd.model.device import LAST_CONTACT
+from provd.errors import ConflictError, NotFoundError, StoreError
 from provd.provisioning.devices import DeviceVerbs
 from provd.store.collection import Collection
 
@@ -24,50 +24,57 @@ class Expiry:
         self._devices = devices
         self._verbs = verbs
         self._days = 0
+        self._look = Event()
         self._worker: gevent.Greenlet[[], None] | None = None
 
     def use(self, days: int) -> None:
-        """Remove devices after so many days from now on, 0 for never; begins to look."""
+        """Remove devices after so many days from now on, 0 for never; looks at once."""
         self._days = days
-        self.stop()
-        if days:
+        self._look.set()
+        if days and not self._worker:
             self._worker = gevent.spawn(self._work)
 
     def stop(self) -> None:
-        """Look no more."""
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
+        """Look no more; a device that is being removed is removed with all that it has."""
+        self.use(0)
+        if self._worker:
+            self._worker.join()
 
     def remove_expired(self, now: datetime) -> int:
         """Remove what has expired at a time; returns how many devices that were. Phones have their turn in between."""
-        last_kept_day = (now - timedelta(days=self._days)).date().isoformat()
-        removed = 0
-        for day in [day for day in self._devices.keys("contact") if day < last_kept_day]:
-            for device_id in self._devices.find("contact", day):
-                removed += self._remove(device_id, day)
-                gevent.sleep(0)
+        days, removed = self._days, 0
+        for device_id, day in self._expired(now, days):
+            if self._days != days:
+                break  # the setting was changed, or the server stops
+            removed += self._remove(device_id, day)
+            gevent.sleep(0)
         if removed:
-            log.info("devices expired: removed=%d without_contact_for_days=%d", removed, self._days)
+            log.info("devices expired: removed=%d without_contact_for_days=%d", removed, days)
         return removed
 
+    def _expired(self, now: datetime, days: int) -> list[tuple[str, str]]:
+        """The devices that have expired, each with the day of its last contact."""
+        if not days:
+            return []
+        last_kept_day = (now - timedelta(days=days)).date().isoformat()
+        past = [day for day in self._devices.keys("contact") if day < last_kept_day]
+        return [(device_id, day) for day in past for device_id in self._devices.find("contact", day)]
+
     def _remove(self, device_id: str, day: str) -> bool:
-        device = self._devices.get(device_id)
-        if device is None or device.get(LAST_CONTACT) != day:
-            return False  # it was heard of, or claimed, a moment ago
         try:
-            self._verbs.remove(device_id)
-        except NotFoundError:
-            return False
+            self._verbs.remove(device_id, last_contact=day)
+        except (NotFoundError, ConflictError):
+            return False  # it was removed, heard of, or claimed, a moment ago
         except StoreError as error:
             log.error("a device that has expired stays: device=%s error=%s", device_id, error)
             return False
         return True
 
     def _work(self) -> None:
-        while True:
+        while self._days:
+            self._look.clear()
             try:
                 self.remove_expired(datetime.now(UTC))
             except Exception:
                 log.exception("looking for expired devices failed")
-            gevent.sleep(_INTERVAL_S)
+            self._look.wait(_INTERVAL_S)
