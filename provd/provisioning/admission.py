@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from provd.model.address import network_of
@@ -62,6 +63,10 @@ class Bucket:
         """Take a token; the caller knows that there is one."""
         self._tokens -= 1.0
 
+    def give_back(self) -> None:
+        """Give a token back that was taken for nothing."""
+        self._tokens += 1.0
+
 
 class Admission:
     """Decides whether one more device may be made. `unclaimed` counts the devices that nobody has claimed."""
@@ -82,6 +87,7 @@ class Admission:
         self._clock = clock
         self._all = Bucket(self.limits.burst, clock())
         self._by_address: OrderedDict[str, Bucket] = OrderedDict()
+        self._being_made = 0
 
     def use(self, limits: AdmissionLimits) -> None:
         """Keep to other limits from now on."""
@@ -91,7 +97,7 @@ class Admission:
 
     def limit_reached(self, address: str) -> str | None:
         """The limit that keeps a new phone at this address from becoming a device now, or None."""
-        if self._unclaimed() >= self.limits.max_unclaimed:
+        if self._unclaimed() + self._being_made >= self.limits.max_unclaimed:
             return FULL
         now = self._clock()
         bucket = self._by_address.get(network_of(address))
@@ -99,8 +105,27 @@ class Admission:
             return ADDRESS_LIMIT
         return None if self._all.has_token(self.limits.burst, self.limits.per_minute, now) else TOTAL_LIMIT
 
-    def take(self, address: str) -> None:
-        """A device is made for a phone at this address: the caller knows that no limit is reached."""
+    @contextmanager
+    def place(self, address: str) -> Iterator[None]:
+        """A device is stored for a phone at this address: the caller knows that no limit is reached.
+
+        What fails counts for nothing, or phones that only ask again would be refused, and banned by fail2ban.
+        """
+        bucket = self._bucket_of(address)
+        bucket.take()
+        self._all.take()
+        self._being_made += 1
+        try:
+            yield
+        except BaseException:
+            bucket.give_back()
+            self._all.give_back()
+            raise
+        finally:
+            self._being_made -= 1
+
+    def _bucket_of(self, address: str) -> Bucket:
+        """The bucket of an address, from now on the last to be forgotten."""
         site = network_of(address)
         bucket = self._by_address.pop(site, None)
         if bucket is None:
@@ -108,8 +133,7 @@ class Admission:
             if len(self._by_address) >= MAX_ADDRESSES:
                 self._by_address.popitem(last=False)
         self._by_address[site] = bucket
-        bucket.take()
-        self._all.take()
+        return bucket
 
     def refuse(self, address: str, limit: str) -> None:
         """Count a refusal, and tell the security log."""
@@ -121,4 +145,3 @@ class Admission:
         if self._nat.is_on:
             return limits.nat_address_burst, limits.nat_address_per_minute
         return limits.address_burst, limits.address_per_minute
-

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -234,11 +235,12 @@ class Recogniser:
         if device_id is not None:
             return self._settle_one(device_id, caller, is_new=False)
         obstacle = self.why_not_admitted(caller)
-        if obstacle is not None:
-            raise obstacle
-        self._admission.take(caller.address)
-        with self._making:
-            return self._settle_one(new_id(), caller, is_new=True)
+        if obstacle is None:
+            with self._making:
+                obstacle = self.why_not_admitted(caller)  # those that waited here, too, may have taken the last places
+                if obstacle is None:
+                    return self._settle_one(new_id(), caller, is_new=True)
+        raise obstacle
 
     def _settle_one(self, device_id: str, caller: Caller, *, is_new: bool) -> Device:
         """The same for a device that is known, or is to be made with this id."""
@@ -255,7 +257,8 @@ class Recogniser:
             needs_files = needs_files or (is_unfinished(new) and self.retries.take(device_id))
             with self._recheck.turn(device_id, needed=needs_files) as is_due:
                 if new is not old:
-                    self._commit(old, new, config, stored.revision if stored else 0)
+                    with self._admission.place(caller.address) if is_new else nullcontext():
+                        self._commit(old, new, config, stored.revision if stored else 0)
                 self._tell(caller, old, new, is_new=is_new)
                 if is_due:
                     caller.decision.rendered = True

@@ -106,12 +106,12 @@ class House:
     def ask(self, request: HttpRequest | TftpRequest) -> Reply:
         """The answer, as a door gets it."""
         reply = self.app.phones.quick(request)
-        return _content(self.app.phones.handle(request) if reply is None else reply)
+        return _ended(request, self.app.phones.handle(request) if reply is None else reply)
 
     def ask_quick(self, request: HttpRequest | TftpRequest) -> Reply | None:
         """The answer that needs no waiting, if there is one."""
         reply = self.app.phones.quick(request)
-        return None if reply is None else _content(reply)
+        return None if reply is None else _ended(request, reply)
 
     # --- what is there
 
@@ -136,7 +136,10 @@ class House:
         return [message for message in messages if message.startswith(first_words)]
 
 
-def _content(reply: OpenFile | Problem) -> Reply:
+def _ended(request: HttpRequest | TftpRequest, reply: OpenFile | Problem) -> Reply:
+    """The content of a reply that has been sent."""
+    assert request.decision is not None
+    request.decision.end(reply.name if isinstance(reply, Problem) else "complete")
     if isinstance(reply, Problem):
         return reply
     try:
