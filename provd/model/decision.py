@@ -103,7 +103,7 @@ def as_data(record: Record) -> dict[str, Any]:
         "address": address,
         "path": path,
         "user_agent": agent,
-        "extracted": {plugin_id: _known(values) for plugin_id, values in answers},
+        "extracted": {plugin_id: _shown(values) for plugin_id, values in answers},
         "identity": _known(identity),
         "rule": rule,
         "device": device_id,
@@ -125,6 +125,11 @@ def _values(identity: Identity) -> tuple[str | None, ...]:
 
 def _known(values: Sequence[str | None]) -> dict[str, str]:
     return {key: value for key, value in zip(IDENTITY_KEYS, values, strict=True) if value is not None}
+
+
+def _shown(values: Sequence[Any]) -> dict[str, str]:
+    """What one plugin answered, which may be anything."""
+    return {key: str(value)[:_MAX_KEPT] for key, value in _known(values).items()}
 
 
 def _level(level: int) -> str | int:

@@ -135,8 +135,8 @@ def test_a_device_that_could_not_be_made_has_taken_nothing(keeper: Gatekeeper) -
     keeper.use(burst=2, address_burst=2, max_unclaimed=1)
     for _ in range(5):
         assert keeper.admission.limit_reached(ADDRESS) is None
-        with pytest.raises(OSError), keeper.admission.place(ADDRESS):
-            raise OSError
+        with pytest.raises(OSError, match="full"), keeper.admission.place(ADDRESS):
+            raise OSError("disk full")
     assert keeper.admitted(5) == 2
 
 
@@ -228,13 +228,14 @@ def test_somebody_who_tells_nothing_of_a_phone_is_not_told_of_limits(house: Hous
 
 
 @pytest.mark.parametrize(
-    ("limits", "limit"), [({"address_burst": 3}, ADDRESS_LIMIT), ({"burst": 3}, TOTAL_LIMIT), ({"max_unclaimed": 3}, FULL)]
+    ("limits", "limit"),
+    [({"nat_address_burst": 3}, ADDRESS_LIMIT), ({"burst": 3}, TOTAL_LIMIT), ({"max_unclaimed": 3}, FULL)],
 )
 def test_phones_that_come_at_the_same_time_do_not_get_past_a_limit(
     house: House, limits: dict[str, int], limit: str
 ) -> None:
     house.app.nat.set(True)
-    limited(house, **({"nat_address_burst": 3} if limit == ADDRESS_LIMIT else limits))
+    limited(house, **limits)
     requests = [phone(f"Sample/00085D0000{number:02X}.cfg", mac=f"00:08:5d:00:00:{number:02x}") for number in range(20)]
     greenlets = [gevent.spawn(house.ask, request) for request in requests]
     all_done(*greenlets)
