@@ -271,8 +271,11 @@ class Connection:
         if not self._is_closed:
             if self._answer(head, request, reply):
                 self._go_on()
-        elif isinstance(reply, OpenFile):
+            return
+        if isinstance(reply, OpenFile):
             reply.close()
+        if request.decision is not None:
+            request.decision.end("client gone")
 
     def _answer(self, head: Head, request: HttpRequest, reply: OpenFile | Problem) -> bool:
         if isinstance(reply, OpenFile):
