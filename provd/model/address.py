@@ -72,6 +72,11 @@ def is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
+def is_same_machine(address: str, own_address: str) -> bool:
+    """Tell whether who asks from `address`, in stored form, asks itself at `own_address`, as a socket says it."""
+    return is_loopback(address) or address == normalize_address(own_address)
+
+
 def is_unspecified(address: str) -> bool:
     """Tell whether the address stands for all addresses of the machine, and so for none."""
     try:

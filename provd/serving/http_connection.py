@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import gevent
 
+from provd.model.address import is_same_machine
 from provd.model.decision import Decision
 from provd.model.request import HttpRequest
 from provd.plugins.files import OpenFile, Problem
@@ -242,19 +243,21 @@ class Connection:
 
     def _respond(self, head: Head) -> bool:
         counters = self._keeper.counters
-        if head.method == "OPTIONS":
-            counters["probes" if head.target == b"*" else "refused"] += 1
-            return self._send_text(200, "", keep_alive=head.keep_alive, extra=(("Allow", "GET, HEAD"),))
         target = split_target(head.target)
         path, query = target or (head.target.decode("latin-1"), "")
         forwarded_for = head.headers.get("x-forwarded-for")
         address = client_address(self.address, forwarded_for, self._keeper.trusted_proxies)
         request = HttpRequest(address, path, query, head.headers)
+        is_probe = head.method == "OPTIONS" and head.target == b"*"
+        if not self._keeper.networks.allows(address) and not (is_probe and self._is_from_here()):
+            error = HttpError(403, "phones may not come from this address")
+            self._refuse(error, request, with_body=head.method != "HEAD")
+            return False
+        if head.method == "OPTIONS":
+            counters["probes" if is_probe else "refused"] += 1
+            return self._send_text(200, "", keep_alive=head.keep_alive, extra=(("Allow", "GET, HEAD"),))
         if head.method not in READ_METHODS:
             self._refuse(HttpError(405, "files can only be read"), request)
-            return False
-        if not self._keeper.networks.allows(address):
-            self._refuse(HttpError(403, "phones may not come from this address"), request)
             return False
         counters["requests"] += 1
         reply = self._keeper.desk.quick(request) if target is not None else Problem.BAD_NAME
@@ -264,6 +267,10 @@ class Connection:
         self._watch(0)
         gevent.spawn(self._guarded, self._handle, head, request)
         return False
+
+    def _is_from_here(self) -> bool:
+        """The client is on this machine, as the watchdog is."""
+        return is_same_machine(self.address, self._socket.getsockname()[0])
 
     def _handle(self, head: Head, request: HttpRequest) -> None:
         """Answer a request for which something has to be stored; this runs in a greenlet."""
@@ -309,7 +316,7 @@ class Connection:
         extra = (("Retry-After", "5"),) if status == 503 else ()
         return self._send_text(status, text, keep_alive=head.keep_alive, extra=extra, with_body=head.method == "GET")
 
-    def _refuse(self, error: HttpError, request: HttpRequest | None = None) -> None:
+    def _refuse(self, error: HttpError, request: HttpRequest | None = None, *, with_body: bool = True) -> None:
         """Answer what is no request of a phone, and let the client read that before the connection ends.
 
         Closing with unread input makes the kernel send a reset, which can overtake the answer.
@@ -321,7 +328,7 @@ class Connection:
         extra = (("Allow", "GET, HEAD"),) if error.status == 405 else ()
         self._heads.clear()
         self._linger_bytes = _LINGER_BYTES
-        self._send_text(error.status, text, keep_alive=False, extra=extra)
+        self._send_text(error.status, text, keep_alive=False, extra=extra, with_body=with_body)
 
     # --- answers
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import gevent
 from gevent.pool import Pool
 
-from provd.model.address import IPNetwork, is_ipv6, normalize_address
+from provd.model.address import IPNetwork, is_ipv6, is_same_machine, normalize_address
 from provd.model.decision import Decision
 from provd.model.request import TftpRequest
 from provd.occasionally import Occasionally
@@ -116,6 +116,11 @@ class _Asked:
     @property
     def peer(self) -> SocketAddress:
         return self.datagram.peer
+
+    @property
+    def is_from_here(self) -> bool:
+        """It comes from this machine, as the watchdog's questions do."""
+        return is_same_machine(self.address, self.listener.getsockname()[0])
 
 
 class TftpDoor:
@@ -251,7 +256,7 @@ class TftpDoor:
             self._on_request(_Asked(listener, datagram, normalize_address(str(datagram.peer[0])), packet))
 
     def _on_request(self, asked: _Asked) -> None:
-        is_probe = asked.packet.is_write and asked.packet.name == PROBE_NAME
+        is_probe = asked.packet.is_write and asked.packet.name == PROBE_NAME and asked.is_from_here
         if not is_probe and not self._networks.allows(asked.address):
             self._drop(asked, "phones may not come from this address")
         elif asked.packet.is_write:

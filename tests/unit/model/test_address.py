@@ -12,6 +12,7 @@ from provd.model.address import (
     InvalidAddressError,
     is_ipv6,
     is_loopback,
+    is_same_machine,
     is_unspecified,
     normalize_address,
     url_host,
@@ -134,3 +135,23 @@ def test_the_unspecified_address_stands_for_all() -> None:
     assert [each for each in ("0.0.0.0", "::", "0::0", "", "127.0.0.1", "::1") if is_unspecified(each)] == [
         "0.0.0.0", "::", "0::0",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "own_address", "answer"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "0.0.0.0", True),
+        ("::1", "::", True),
+        ("192.0.2.10", "192.0.2.10", True),
+        ("192.0.2.10", "::ffff:192.0.2.10", True),
+        ("192.0.2.7", "192.0.2.10", False),
+        ("192.0.2.7", "0.0.0.0", False),
+        ("fe80::1%eth0", "fe80::1%eth0", True),
+        ("2001:db8::7", "::", False),
+    ],
+)
+def test_who_asks_from_loopback_or_from_the_address_that_is_asked_is_this_machine(
+    address: str, own_address: str, answer: bool
+) -> None:
+    assert is_same_machine(address, own_address) is answer
