@@ -138,6 +138,7 @@ class Recogniser:
             or self._locks.is_held(of_device(device_id))
             or self._recheck.is_waiting(device_id)
             or self._wanted(device, caller) is not device
+            or self._is_shared(caller.address)
             or (not device.get("config") and self._autoprov.available)
         )
 
@@ -256,16 +257,16 @@ class Recogniser:
             needs_files = is_new or needs_rendering(old, new) or self._configurer.is_told_otherwise(old, new)
             needs_files = needs_files or (is_unfinished(new) and self.retries.take(device_id))
             with self._recheck.turn(device_id, needed=needs_files) as is_due:
-                if new is not old:
+                if new is not old or self._is_shared(caller.address):
                     with self._admission.place(caller.address) if is_new else nullcontext():
-                        self._commit(old, new, config, stored.revision if stored else 0)
+                        self._commit(new, config, stored.revision if stored else 0)
                 self._tell(caller, old, new, is_new=is_new)
                 if is_due:
                     caller.decision.rendered = True
                     self._configurer.configure_held(device_id)
             return self._devices.get(device_id) or new
 
-    def _commit(self, old: Device, new: Device, config: Config | None, revision: int) -> None:
+    def _commit(self, new: Device, config: Config | None, revision: int) -> None:
         """Store a device, and what goes with it: the config made for it, and its address that others lose.
 
         Behind NAT nobody loses an address.
@@ -273,10 +274,17 @@ class Recogniser:
         transaction = Transaction().put(DEVICES, new["id"], new, revision)
         if config is not None:
             transaction.put(CONFIGS, config["id"], config, 0)
-        if new.get("ip") != old.get("ip") and not self._nat.is_on:
+        if not self._nat.is_on:
             others = [each for each in self._devices.find("ip", new["ip"]) if each != new["id"]]
             self._without_address(transaction, others)
         self._store.commit(transaction)
+
+    def _is_shared(self, address: str) -> bool:
+        """Tell whether several devices have an address that only one may have.
+
+        An administrator gave it to another one, or general.nat was on.
+        """
+        return not self._nat.is_on and self._devices.count("ip", address) > 1
 
     def _without_address(self, transaction: Transaction, device_ids: Iterable[str]) -> Transaction:
         for device_id in device_ids:
