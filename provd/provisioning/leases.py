@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter, OrderedDict
 
 from provd.errors import StoreError
 from provd.model.decision import Decision
 from provd.model.dhcp_event import COMMIT, DhcpEvent
 from provd.model.request import DhcpLease
+from provd.plugins.files import Problem
 from provd.provisioning.decisions import Decisions
 from provd.provisioning.locks import KeyedLocks, of_phone
 from provd.provisioning.recognition import Recogniser, Unrecognised
@@ -21,25 +23,38 @@ MAX_REMEMBERED = 10_000
 """MAC and IP addresses whose last event is remembered; of more, the oldest are forgotten."""
 
 
+Order = tuple[int, int]
+"""When an event happened, and its number among all that have come."""
+
+
 class LastEvents:
-    """When the last event of each address happened: hooks that run at the same time overtake each other."""
+    """The last event of each address: hooks that run at the same time overtake each other, and so do greenlets."""
 
     def __init__(self, max_remembered: int = MAX_REMEMBERED) -> None:
         self._max_remembered = max_remembered
-        self._times: OrderedDict[str, int] = OrderedDict()
+        self._last: OrderedDict[str, Order] = OrderedDict()
+        self._count = 0
 
-    def is_late(self, event: DhcpEvent) -> bool:
+    def order_of(self, event: DhcpEvent) -> Order:
+        """Where an event belongs that has come just now.
+
+        Of those of the same time, as the events of one message are, the last to come is the newest. Nothing happens
+        later than now; that is also when something happened whose time nobody noted.
+        """
+        self._count += 1
+        now = time.monotonic_ns()
+        return (now if event.time_ns is None else min(event.time_ns, now), self._count)
+
+    def is_late(self, event: DhcpEvent, order: Order) -> bool:
         """Tell whether something that happened later has been heard of already; if not, note this event."""
-        if event.time_ns is None:
-            return False
         keys = [key for key in (event.ip, event.mac) if key is not None]
-        if any(self._times.get(key, 0) > event.time_ns for key in keys):
+        if any(key in self._last and self._last[key] > order for key in keys):
             return True
         for key in keys:
-            self._times.pop(key, None)
-            self._times[key] = event.time_ns
-        while len(self._times) > self._max_remembered:
-            self._times.popitem(last=False)
+            self._last.pop(key, None)
+            self._last[key] = order
+        while len(self._last) > self._max_remembered:
+            self._last.popitem(last=False)
         return False
 
 
@@ -58,10 +73,11 @@ class LeaseDesk:
         """Do what an event asks for; may wait for the store. What fails is logged: no DHCP server waits for it."""
         self.counters[event.op] += 1
         decision = self._decisions.begin("dhcp", event.ip, event.op)
+        order = self._last.order_of(event)
         keys = [of_phone("lease", key) for key in (event.ip, event.mac) if key is not None]
         with self._locks.hold(*keys):
             try:
-                result = self._done(event, decision)
+                result = self._done(event, order, decision)
             except StoreError as error:
                 self.counters["failed"] += 1
                 result = f"the store fails: {error}"
@@ -71,9 +87,13 @@ class LeaseDesk:
             "lease: op=%s ip=%s mac=%s device=%s result=%r", event.op, event.ip, event.mac, decision.device_id, result
         )
 
-    def _done(self, event: DhcpEvent, decision: Decision) -> str:
-        """Do it, and say what came of it."""
-        if self._last.is_late(event):
+    def _done(self, event: DhcpEvent, order: Order, decision: Decision) -> str:
+        """Do it, and say what came of it.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        if self._last.is_late(event, order):
             self.counters["late"] += 1
             return "came late: newer events are known"
         if event.op == COMMIT and event.mac is not None:
@@ -92,8 +112,11 @@ class LeaseDesk:
         if device is not None and self._recogniser.is_settled(device, caller):
             return "known"
         try:
-            self._recogniser.settle(caller)
+            device = self._recogniser.settle(caller)
         except Unrecognised as obstacle:
             self._recogniser.leased_to_another(event.ip, mac)
+            self.counters["failed"] += obstacle.problem is Problem.UNAVAILABLE
             return str(obstacle)
+        if device.get("ip") != event.ip:
+            raise StoreError("the device stays as it was")
         return "noted"

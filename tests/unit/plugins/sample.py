@@ -26,7 +26,10 @@ OWN_FILE = re.compile(r"(?:.*/)?([0-9A-Fa-f]{12})[.](?:cfg|key)")
 
 
 class SamplePlugin(Plugin):
-    """`Sample S100 00:08:5d:00:00:01 1.0` is a phone's User-Agent, `Sample/00085D000001.cfg` its file."""
+    """`Sample S100 00:08:5d:00:00:01 1.0` is a phone's User-Agent, `Sample/00085D000001.cfg` its file.
+
+    Its vendor class (DHCP option 60) is `Sample S100`, or `Sample` of older ones.
+    """
 
     IS_PLUGIN = True
 
@@ -40,6 +43,10 @@ class SamplePlugin(Plugin):
     def identify_tftp(self, request):
         own = OWN_FILE.fullmatch(request.path)
         return Identity(vendor="Sample", mac=normalize_mac(own[1])) if own else None
+
+    def identify_dhcp(self, lease):
+        words = lease.options.get(60, b"").decode("latin-1").split()
+        return Identity(vendor="Sample", model=(words + [None])[1]) if words[:1] == ["Sample"] else None
 
     def common_files(self, raw_config):
         return [File("Sample/common.cfg", content=f"server={raw_config['ip']}")]

@@ -7,6 +7,7 @@ from typing import Any
 
 import gevent
 
+from provd.model.dhcp_event import COMMIT, DhcpEvent
 from provd.model.request import HttpRequest, TftpRequest
 from provd.plugins.files import OpenFile, Problem
 from provd.plugins.host import PluginHost
@@ -42,6 +43,19 @@ def phone_number(number: int, path: str | None = None) -> HttpRequest:
     mac = f"00:08:5d:00:{number // 256:02x}:{number % 256:02x}"
     own = f"Sample/{mac.replace(':', '').upper()}.cfg"
     return phone(path or own, address=f"192.0.{number // 250}.{number % 250 + 1}", mac=mac)
+
+
+def lease(
+    address: str = "192.0.2.101",
+    mac: str | None = MAC,
+    *,
+    op: str = COMMIT,
+    vendor_class: str | None = "Sample S100",
+    time_ns: int | None = None,
+) -> DhcpEvent:
+    """What the DHCP server tells, by default that a Sample phone was given an address."""
+    options = {60: vendor_class.encode()} if vendor_class and op == COMMIT else {}
+    return DhcpEvent(op, address, mac, options, time_ns)
 
 
 def own_config(config_id: str, username: str = "u1", **more: Any) -> dict[str, Any]:
@@ -113,6 +127,12 @@ class House:
         reply = self.app.phones.quick(request)
         return None if reply is None else _ended(request, reply)
 
+    def told(self, *events: DhcpEvent) -> str:
+        """Have the DHCP server tell of leases, one after the other; returns what came of the last one."""
+        for event in events:
+            self.app.leases.handle(event)
+        return str(self.app.decisions.latest(1)[0]["result"])
+
     # --- what is there
 
     def root(self, plugin_id: str = PLUGIN_ID) -> Path:
@@ -128,6 +148,16 @@ class House:
         """The only device."""
         (device,) = self.devices.documents()
         return device
+
+    def device_of(self, mac: str) -> dict[str, Any] | None:
+        """The only device with a MAC address, if there is one."""
+        found = self.devices.find("mac", mac)
+        assert len(found) <= 1
+        return self.devices.get(found[0]) if found else None
+
+    def addresses(self) -> dict[str, str | None]:
+        """The address of each device, by MAC address."""
+        return {device.get("mac", device["id"]): device.get("ip") for device in self.devices.documents()}
 
     def security_lines(self, first_words: str = "") -> list[str]:
         """The lines of the security log without their times."""
