@@ -149,13 +149,23 @@ def test_changed_limits_count_at_once(keeper: Gatekeeper) -> None:
 
 def test_only_so_many_addresses_are_remembered(keeper: Gatekeeper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_ADDRESSES", 3)
-    keeper.use(address_burst=1)
-    for number in (1, 2, 3, 4):
+    keeper.use(address_burst=2)
+    for number in (1, 1, 2, 2, 3, 3, 4, 4):
         assert keeper.admits(f"192.0.2.{number}")
     assert len(keeper.admission._by_address) == 3
     assert [keeper.admission.limit_reached(f"192.0.2.{number}") for number in (1, 2, 4)] == [
         None, ADDRESS_LIMIT, ADDRESS_LIMIT,
     ]  # fmt: skip
+
+
+def test_the_address_that_made_a_device_longest_ago_is_forgotten_first(
+    keeper: Gatekeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "MAX_ADDRESSES", 2)
+    keeper.use(address_burst=2)
+    for number in (1, 2, 2, 1, 3):
+        assert keeper.admits(f"192.0.2.{number}")
+    assert [keeper.admission.limit_reached(f"192.0.2.{number}") for number in (1, 2)] == [ADDRESS_LIMIT, None]
 
 
 def test_a_refusal_is_counted_and_told_once_a_second_for_each_address(

@@ -67,6 +67,15 @@ def test_a_wrong_model_is_corrected_and_the_plugin_that_fits_stays(house: House)
     assert known(house, "vendor", "model", "plugin") == ("Sample", "S100", PLUGIN_ID)
 
 
+def test_a_plugin_that_fits_the_corrected_phone_stays_though_there_is_a_newer_one(house: House) -> None:
+    house.close()
+    write_plugin(house.plugins_folder, "xivo-sample-2.0")
+    house.open()
+    added(house, vendor="Sample", model="S200", plugin=PLUGIN_ID)
+    house.ask(phone())
+    assert known(house, "model", "plugin") == ("S100", PLUGIN_ID)
+
+
 def test_the_files_are_made_anew_for_the_corrected_model(house: House) -> None:
     (house.root().parents[1] / "templates/S100.tpl").write_text("model=S100\n")
     added(house, vendor="Sample", model="S200", plugin=PLUGIN_ID)

@@ -250,6 +250,15 @@ def test_only_some_addresses_are_remembered() -> None:
     assert not last.is_late(forgotten, last.order_of(forgotten))
 
 
+def test_the_address_that_was_heard_of_longest_ago_is_forgotten_first() -> None:
+    last = LastEvents(max_remembered=4)
+    for number in (0, 1, 0, 2):
+        event = lease(f"192.0.2.{number}", f"00:08:5d:00:00:{number:02x}", time_ns=5)
+        assert not last.is_late(event, last.order_of(event))
+    late = [lease(f"192.0.2.{number}", time_ns=1) for number in (0, 1)]
+    assert [last.is_late(event, last.order_of(event)) for event in late] == [True, False]
+
+
 # --- failures
 
 

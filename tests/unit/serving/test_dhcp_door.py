@@ -20,6 +20,7 @@ from gevent.event import Event
 from provd.model.dhcp_event import DhcpEvent
 from provd.serving import dhcp
 from provd.serving.dhcp import DhcpDoor, DhcpOptions, known_users, open_dhcp_socket
+from provd.serving.plain import PlainSocket
 
 from .running import until
 
@@ -187,6 +188,21 @@ def test_descriptors_that_come_with_a_message_are_not_kept(open_door: OpenDoor, 
 # --- who is believed
 
 
+def test_a_socket_that_systemd_made_tells_who_sends(
+    tmp_path: Path, desk: Desk, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    inherited: socket.socket = PlainSocket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    inherited.bind("dhcp.sock")
+    door = DhcpDoor([inherited], desk, DhcpOptions())
+    opened.callback(door.stop, 0)
+    door.start()
+    hook = Hook(Path("dhcp.sock"))
+    opened.enter_context(closing(hook.socket))
+    hook.send(message())
+    until(lambda: desk.events)
+
+
 @needs_root
 def test_only_root_the_own_user_and_those_of_the_settings_are_believed(
     open_door: OpenDoor, desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -312,20 +328,22 @@ def test_a_full_queue_leaves_the_rest_in_the_socket_and_nothing_is_lost(
 # --- the end
 
 
-def test_stopping_does_what_was_read(open_door: OpenDoor, desk: Desk) -> None:
+@pytest.mark.parametrize("messages", [1, 4])
+def test_stopping_does_what_was_read(open_door: OpenDoor, desk: Desk, messages: int) -> None:
     door, hook = open_door(start=False)
     door.start()
     desk.may_go_on.clear()
-    hook.send(message(*range(60)))
-    hook.send(message(*range(60)))
-    until(lambda: door.counters["received"] == 2)
+    for _ in range(messages):
+        hook.send(message(*range(50)))
+    until(lambda: door.counters["received"] == messages and desk.at_work == min(64, 50 * messages))
     stopping = gevent.spawn(door.stop, 10)
-    gevent.sleep(0)
+    gevent.sleep(0.05)
     assert not stopping.ready()
     hook.send(message(61))
     desk.may_go_on.set()
     stopping.get(timeout=10)
-    assert (len(desk.events), door.counters["received"]) == (120, 2), "what comes now waits for the next process"
+    assert len(desk.events) == 50 * messages
+    assert door.counters["received"] == messages, "what comes now waits for the next process"
 
 
 def test_stopping_while_it_is_full_does_not_read_on(
