@@ -296,6 +296,7 @@ class Connection:
         self._watch(0)
         self._allow(2 * _HELD_BACK_S)
         self._keeper.waits(self)
+        self._decision, self._status = request.decision, _PROBLEMS[Problem.REFUSED][0]
         self._events = _HELD
         self._watcher = gevent.get_hub().loop.timer(_HELD_BACK_S)
         self._watcher.start(self._guarded, self._answer_late, head, request)
@@ -303,6 +304,7 @@ class Connection:
 
     def _answer_late(self, head: Head, request: HttpRequest) -> None:
         self._watch(0)
+        self._decision = None
         self._keeper.busy(self)
         if self._answer_problem(head, request, Problem.REFUSED):
             self._go_on()
