@@ -21,7 +21,9 @@ from provd.provisioning.expiry import Expiry
 from provd.provisioning.fileservice import FileService
 from provd.provisioning.leases import LeaseDesk
 from provd.provisioning.locks import KeyedLocks, of_device
+from provd.provisioning.mass import MassVerbs
 from provd.provisioning.nat_advice import nat_objection, warn_of_devices
+from provd.provisioning.operations import Operations
 from provd.provisioning.phones import PhoneDesk
 from provd.provisioning.recheck import Recheck
 from provd.provisioning.recognition import Recogniser
@@ -62,6 +64,8 @@ class Application:
         self.configurer = Configurer(store, host, base_raw_config, locks, self.recheck.add, address_facing)
         self.devices = DeviceVerbs(store, self.configurer, self.recheck, locks)
         self.configs = ConfigVerbs(store, self.recheck)
+        self.mass = MassVerbs(store, host, self.configurer, self.devices)
+        self.operations = Operations()
         self.decisions = Decisions()
         self.admission = Admission(self.nat, security_log, self.unclaimed)
         recogniser = Recogniser(
@@ -94,6 +98,7 @@ class Application:
 
         The store stays open; whoever opened it closes it.
         """
+        self.operations.stop()
         self.expiry.stop()
         self.recheck.stop()
         self.doubts.end()

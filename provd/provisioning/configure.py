@@ -96,6 +96,19 @@ class Configurer:
         self._on_unfinished([device_id])
         return reason
 
+    def trial(self, device: Device) -> str | None:
+        """Render a device's files as this document says, but change nothing; returns why that fails, or None.
+
+        A device that would have no files for want of a config or the like does not fail.
+        """
+        try:
+            self._rendered_files(device)
+        except NotConfigurableError:
+            return None
+        except (PluginError, InvalidValueError) as error:
+            return str(error)
+        return None
+
     def remove_files(self, device_id: str) -> None:
         """Remove the files of a device that is no longer in the store, and then their record.
 
