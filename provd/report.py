@@ -65,8 +65,7 @@ class Report:
                 "dhcp": {
                     "listening": listening["dhcp"],
                     "users": self._dhcp.users,
-                    **self._dhcp.counters,
-                    **self._app.leases.counters,
+                    **(self._dhcp.counters + self._app.leases.counters),
                 },
                 "admin": {"listening": listening["admin"]},
             },

@@ -49,6 +49,7 @@ _STATUS_INTERVAL_S = 10.0
 _STOP_MARGIN_S = 15.0
 """What a stop may take after the doors have closed: the store's last commit."""
 _FOLDER_MODE = 0o750
+_EXPIRY_BEGINS_AFTER_S = 3600.0
 
 
 class Server:
@@ -117,7 +118,7 @@ class Server:
         self._app = Application(self._store, self._host, self._security_log, base, nat, facing)
         self._app.admission.use(_admission_limits(settings))
         self._app.begin()
-        self._app.expiry.use(settings["admission.expire_days"])
+        self._app.expiry.use(settings["admission.expire_days"], begin_after_s=_EXPIRY_BEGINS_AFTER_S)
         self._dhcp = DhcpDoor(sockets.dhcp, self._app.leases, _dhcp_options(settings))
         self._tftp = TftpDoor(sockets.tftp, self._app.phones, _tftp_options(settings))
         self._http = HttpDoor(sockets.http, self._app.phones, _http_options(settings))

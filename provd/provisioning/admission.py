@@ -90,7 +90,9 @@ class Admission:
         self._being_made = 0
 
     def use(self, limits: AdmissionLimits) -> None:
-        """Keep to other limits from now on."""
+        """Keep to these limits from now on; if they are others than before, the bursts begin anew."""
+        if limits == self.limits:
+            return
         self.limits = limits
         self._all = Bucket(limits.burst, self._clock())
         self._by_address.clear()

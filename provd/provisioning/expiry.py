@@ -25,14 +25,19 @@ class Expiry:
         self._verbs = verbs
         self._days = 0
         self._look = Event()
-        self._worker: gevent.Greenlet[[], None] | None = None
+        self._worker: gevent.Greenlet[[float], None] | None = None
 
-    def use(self, days: int) -> None:
-        """Remove devices after so many days from now on, 0 for never; looks at once."""
+    def use(self, days: int, *, begin_after_s: float = 0.0) -> None:
+        """Remove devices after so many days from now on, 0 for never.
+
+        It looks at once, or for the first time after a while, in which a server that was off for long hears of phones.
+        """
+        if days == self._days:
+            return
         self._days = days
         self._look.set()
         if days and not self._worker:
-            self._worker = gevent.spawn(self._work)
+            self._worker = gevent.spawn(self._work, begin_after_s)
 
     def stop(self) -> None:
         """Look no more; a device that is being removed is removed with all that it has."""
@@ -70,7 +75,10 @@ class Expiry:
             return False
         return True
 
-    def _work(self) -> None:
+    def _work(self, begin_after_s: float) -> None:
+        if begin_after_s:
+            self._look.clear()
+            self._look.wait(begin_after_s)
         while self._days:
             self._look.clear()
             try:

@@ -179,7 +179,9 @@ class DhcpDoor:
         try:
             self._desk.handle(event)
         except Exception:
-            log.exception("an event of the DHCP server failed: op=%s ip=%s mac=%s", event.op, event.ip, event.mac)
+            self.counters["failed"] += 1
+            if self._complaint.due("event"):
+                log.exception("an event of the DHCP server failed: op=%s ip=%s mac=%s", event.op, event.ip, event.mac)
 
 
 def open_dhcp_socket(path: str) -> socket.socket:

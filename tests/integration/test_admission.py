@@ -79,11 +79,14 @@ def test_devices_that_nobody_claimed_expire_and_the_others_stay(start_server: St
     assert server.stop() == 0
     age(server.state / "lib/provd.db", MAC)
     server.start()
+    with (server.state / "settings.toml").open("a") as settings:
+        settings.write("[admission]\nexpire_days = 29\n")
+    server.process.send_signal(signal.SIGHUP)  # when the setting changes, it looks at once
     wait_until(lambda: len(server.devices()) == 1)
     wait_until(lambda: not (server.tftpboot() / "Aastra" / CONFIG).exists())
     assert server.devices()[0]["mac"] == mac_of(1)
     assert sum(re.fullmatch(r"autoprov\d+", config_id) is not None for config_id in server.configs()) == 1
-    assert "devices expired: removed=1 without_contact_for_days=30" in server.log()
+    assert "devices expired: removed=1 without_contact_for_days=29" in server.log()
     assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 200, "it comes back as a new one"
 
 
