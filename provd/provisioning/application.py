@@ -11,6 +11,7 @@ import gevent
 from provd.model.config import check_config
 from provd.netinfo import local_addresses
 from provd.plugins.host import PluginHost
+from provd.provisioning.addresses import Addresses
 from provd.provisioning.admission import Admission
 from provd.provisioning.configs import ConfigVerbs
 from provd.provisioning.configure import Configurer
@@ -27,6 +28,7 @@ from provd.provisioning.operations import Operations
 from provd.provisioning.phones import PhoneDesk
 from provd.provisioning.recheck import Recheck
 from provd.provisioning.recognition import Recogniser
+from provd.provisioning.settling import Settler
 from provd.provisioning.standard_configs import standard_configs
 from provd.security.log import SecurityLog
 from provd.security.nat import NatSwitch
@@ -68,12 +70,16 @@ class Application:
         self.operations = Operations()
         self.decisions = Decisions()
         self.admission = Admission(self.nat, security_log, self.unclaimed)
-        recogniser = Recogniser(
-            store, host, self.configurer, self.recheck, locks, security_log, self.nat, self.admission
+        recogniser = Recogniser(store, host, self.nat, self.admission)
+        settler = Settler(
+            store, host, recogniser, self.configurer, self.recheck, locks, security_log, self.nat, self.admission
         )
         files = FileService(host, store.collection(RENDERINGS), security_log)
-        self.phones = PhoneDesk(store, recogniser, self.configurer, files, self.recheck, locks, self.decisions)
-        self.leases = LeaseDesk(store, recogniser, locks, self.decisions)
+        self.phones = PhoneDesk(
+            store, recogniser, settler, self.configurer, files, self.recheck, locks, self.decisions
+        )
+        addresses = Addresses(store, locks, self.nat)
+        self.leases = LeaseDesk(store, recogniser, settler, addresses, locks, self.decisions)
         self.expiry = Expiry(self._devices, self.devices)
         self._base = dict(base_raw_config)
 

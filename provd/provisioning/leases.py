@@ -11,9 +11,11 @@ from provd.model.decision import Decision
 from provd.model.dhcp_event import COMMIT, DhcpEvent
 from provd.model.request import DhcpLease
 from provd.plugins.files import Problem
+from provd.provisioning.addresses import Addresses
 from provd.provisioning.decisions import Decisions
 from provd.provisioning.locks import KeyedLocks, of_phone
 from provd.provisioning.recognition import Recogniser, Unrecognised
+from provd.provisioning.settling import Settler
 from provd.store.schema import DEVICES
 from provd.store.store import Store
 
@@ -61,9 +63,19 @@ class LastEvents:
 class LeaseDesk:
     """Takes events of the DHCP server; those of one machine, or one address, one after the other."""
 
-    def __init__(self, store: Store, recogniser: Recogniser, locks: KeyedLocks, decisions: Decisions) -> None:
+    def __init__(
+        self,
+        store: Store,
+        recogniser: Recogniser,
+        settler: Settler,
+        addresses: Addresses,
+        locks: KeyedLocks,
+        decisions: Decisions,
+    ) -> None:
         self._devices = store.collection(DEVICES)
         self._recogniser = recogniser
+        self._settler = settler
+        self._addresses = addresses
         self._locks = locks
         self._decisions = decisions
         self._last = LastEvents()
@@ -98,7 +110,7 @@ class LeaseDesk:
             return "came late: newer events are known"
         if event.op == COMMIT and event.mac is not None:
             return self._commit(event, event.mac, decision)
-        forgotten = self._recogniser.lease_ended(event.ip, event.mac)
+        forgotten = self._addresses.lease_ended(event.ip, event.mac)
         if not forgotten:
             return "nobody has this address"
         decision.device_id = forgotten[0]
@@ -109,12 +121,12 @@ class LeaseDesk:
         caller = self._recogniser.caller(DhcpLease(event.ip, mac, event.options), decision)
         device_id = self._recogniser.find(caller)
         device = self._devices.get(device_id) if device_id is not None else None
-        if device is not None and self._recogniser.is_settled(device, caller):
+        if device is not None and self._settler.is_settled(device, caller):
             return "known"
         try:
-            device = self._recogniser.settle(caller)
+            device = self._settler.settle(caller)
         except Unrecognised as obstacle:
-            self._recogniser.leased_to_another(event.ip, mac)
+            self._addresses.leased_to_another(event.ip, mac)
             self.counters["failed"] += obstacle.problem is Problem.UNAVAILABLE
             return str(obstacle)
         if device.get("ip") != event.ip:

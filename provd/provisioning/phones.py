@@ -15,6 +15,7 @@ from provd.provisioning.fileservice import FileService
 from provd.provisioning.locks import KeyedLocks, of_device
 from provd.provisioning.recheck import Recheck
 from provd.provisioning.recognition import Caller, Recogniser, Unrecognised
+from provd.provisioning.settling import Settler
 from provd.store.schema import DEVICES, is_unfinished
 from provd.store.store import Store
 
@@ -31,6 +32,7 @@ class PhoneDesk:
         self,
         store: Store,
         recogniser: Recogniser,
+        settler: Settler,
         configurer: Configurer,
         files: FileService,
         recheck: Recheck,
@@ -39,12 +41,13 @@ class PhoneDesk:
     ) -> None:
         self._devices = store.collection(DEVICES)
         self._recogniser = recogniser
+        self._settler = settler
         self._configurer = configurer
         self._files = files
         self._recheck = recheck
         self._locks = locks
         self._decisions = decisions
-        self.counters: Counter[str] = recogniser.counters
+        self.counters: Counter[str] = settler.counters
 
     def knows(self, address: str) -> bool:
         """Tell whether a known phone has an address."""
@@ -59,7 +62,7 @@ class PhoneDesk:
             obstacle = self._recogniser.why_not_admitted(caller)
             return None if obstacle is None else self._turn_away(request, obstacle)
         device = self._devices.get(device_id)
-        if device is None or not self._recogniser.is_settled(device, caller):
+        if device is None or not self._settler.is_settled(device, caller):
             return None
         reply = self._files.serve(request, device)
         return None if reply is Problem.MISSING else self._noted(decision, _explained(reply, device), device)
@@ -70,7 +73,7 @@ class PhoneDesk:
         request.decision = decision
         caller = self._recogniser.caller(request, decision)
         try:
-            device = self._recogniser.settle(caller)
+            device = self._settler.settle(caller)
         except Unrecognised as obstacle:
             return self._turn_away(request, obstacle)
         reply = self._files.serve(request, device)
@@ -100,7 +103,7 @@ class PhoneDesk:
     def _made_again(self, request: PhoneRequest, caller: Caller, device: Device) -> OpenFile | Problem:
         """The file that the device should have, and that somebody has removed."""
         with self._locks.hold(of_device(device["id"])):
-            if self._recogniser.retries.take(device["id"]):
+            if self._settler.retries.take(device["id"]):
                 log.warning("a file is gone and is made again: device=%s path=%r", device["id"], request.path)
                 caller.decision.rendered = True
                 self._configurer.configure_held(device["id"])

@@ -286,7 +286,7 @@ def test_phones_that_ask_again_while_the_store_fails_are_not_refused_for_it(hous
 def test_a_phone_that_lost_a_race_takes_one_place(house: House) -> None:
     """Its config's id was taken by somebody else in between, so it is stored in a second attempt."""
     limited(house, address_burst=2, burst=2)
-    number = house.app.phones._recogniser._autoprov._number
+    number = house.app.phones._settler._autoprov._number
     house.backend.gate.shut()
     adding = gevent.spawn(house.app.configs.add, own_config(f"autoprov{number}"))
     asking = gevent.spawn(house.ask, phone())

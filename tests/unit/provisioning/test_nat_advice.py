@@ -65,7 +65,7 @@ def test_a_device_that_cannot_is_warned_of_once_when_it_comes_to_be(
     mixed: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     mixed.app.set_nat(True)
-    with caplog.at_level(logging.WARNING, "provd.provisioning.recognition"):
+    with caplog.at_level(logging.WARNING, "provd.provisioning.settling"):
         mixed.ask(phone(mac=MAC, model="S100"))
         assert not caplog.records
         for _ in range(2):
