@@ -8,7 +8,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,6 +85,25 @@ class PluginHost:
         self._installed[plugin.id] = plugin
         self._order()
         return plugin
+
+    def reload(self, plugin_id: str, raw_config: Mapping[str, Any]) -> str | None:
+        """Load a plugin's folder anew, after it was changed; returns why that fails, or None.
+
+        If the code does not load, that which ran before goes on.
+        """
+        before = self._installed.get(plugin_id)
+        after = self.load(self._folder / plugin_id, raw_config)
+        if after.loaded is None and before is not None and before.loaded is not None:
+            self._installed[plugin_id] = replace(after, loaded=before.loaded)
+            self._order()
+        return after.error
+
+    def unload(self, plugin_id: str) -> None:
+        """Forget a plugin, whose folder is gone, or is about to go."""
+        self._installed.pop(plugin_id, None)
+        self._complaints.pop(plugin_id, None)
+        del self.failures[plugin_id]
+        self._order()
 
     def get(self, plugin_id: str) -> LoadedPlugin | None:
         """A plugin that runs, or None."""

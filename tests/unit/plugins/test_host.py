@@ -257,3 +257,40 @@ def test_a_served_folder_may_be_a_link(folder: Path, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+
+
+# --- while the server runs
+
+
+def test_a_plugin_that_was_changed_is_loaded_anew(folder: Path) -> None:
+    host = load(folder)
+    assert host.identify(HTTP)[0][1].vendor == "Sample"
+    entry = folder / "xivo-sample-1.0/entry.py"
+    entry.write_text(entry.read_text().replace('Identity(vendor="Sample"', 'Identity(vendor="Changed"'))
+    assert host.reload("xivo-sample-1.0", BASE) is None
+    assert host.identify(HTTP)[0][1].vendor == "Changed"
+
+
+def test_if_the_changed_code_does_not_load_the_old_one_goes_on(folder: Path) -> None:
+    host = load(folder)
+    (folder / "xivo-sample-1.0/entry.py").write_text("1/0")
+    assert "ZeroDivisionError" in str(host.reload("xivo-sample-1.0", BASE))
+    assert host.identify(HTTP)[0][1].vendor == "Sample"
+    assert "ZeroDivisionError" in str(host.installed["xivo-sample-1.0"].error), "and the reason is shown"
+    assert host.render_device("xivo-sample-1.0", {"id": "d", "mac": "00:08:5d:00:00:01"},
+                              prepare_raw_config({**BASE, "sip_lines": {"1": LINE}}))  # fmt: skip
+
+
+def test_a_plugin_that_came_later_is_loaded_by_reloading_it(folder: Path) -> None:
+    host = load(folder)
+    write_plugin(folder, "xivo-sample-2.0")
+    assert host.reload("xivo-sample-2.0", BASE) is None
+    assert [plugin_id for plugin_id, _ in host.identify(HTTP)] == ["xivo-sample-2.0", "xivo-sample-1.0"]
+
+
+def test_a_plugin_that_is_unloaded_is_asked_no_more(folder: Path) -> None:
+    host = load(folder)
+    host.unload("xivo-sample-1.0")
+    assert host.identify(HTTP) == []
+    assert host.root_of("xivo-sample-1.0") is None
+    host.unload("xivo-nothing-1")
