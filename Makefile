@@ -38,7 +38,8 @@ run: venv plugins  ## Run the server in the foreground on high ports, with all i
 	@echo "  curl -A 'Aastra6731i MAC:00-08-5D-23-74-29 V:3.3.1.4305-SIP' http://127.0.0.1:8667/Aastra/00085D237429.cfg"
 	@echo "  curl tftp://127.0.0.1:6969/00085D237429.cfg   (or: tftp 127.0.0.1 6969 -m binary -c get 00085D237429.cfg)"
 	@echo
-	@exec $(VENV)/bin/xivo-provd --config etc/checkout.toml --install-plugin xivo-aastra-3.3.1-SP2
+	@exec $(VENV)/bin/xivo-provd --config etc/checkout.toml \
+		--install-plugin xivo-aastra-3.3.1-SP2 --install-plugin xivo-aastra-3.2.2.1136
 
 test: $(VENV)/installed-dev  ## Run the whole test suite
 	$(VENV)/bin/python -m pytest

@@ -3,9 +3,9 @@
 
     builder.py [--sources FOLDER] REPOSITORY
 
-A family's folder holds `common/`, which its versions share, and one folder a version, whose files win; and `dhcp.toml`,
-what a DHCP server tells its phones, which may be there before any plugin is. The same sources give the same bytes,
-whenever and wherever they are built.
+A family's folder holds `common/`, which its versions share, and one folder a version, whose files win, but for the
+`README`, which is put before the common one; and `dhcp.toml`, what a DHCP server tells its phones, which may be there
+before any plugin is. The same sources give the same bytes, whenever and wherever they are built.
 """
 
 from __future__ import annotations
@@ -105,7 +105,10 @@ def _with_version(table: dict[str, Any], versions: dict[str, list[str]]) -> dict
 def plugin_files(version_folder: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The files of the plugin whose version's sources are in a folder, by path, and its plugin-info."""
     common_folder = version_folder.parent / "common"
-    files = {**read_tree(common_folder), **read_tree(version_folder)}
+    common, own = read_tree(common_folder), read_tree(version_folder)
+    files = {**common, **own}
+    if "README" in common and "README" in own:
+        files["README"] = own["README"] + common["README"]
     plugin = read_toml(version_folder / "plugin.toml")
     for key in NEEDED:
         if key not in plugin:

@@ -154,6 +154,14 @@ def test_the_official_plugins_give_the_same_bytes_twice(tmp_path: Path) -> None:
 # --- archives and index
 
 
+def test_a_versions_readme_is_put_before_the_common_one(sources: Path, tmp_path: Path) -> None:
+    (sources / "acme/common/README").write_text("what holds for all\n")
+    (sources / "acme/1.0/README").write_text("version 1.0\n\n")
+    readme = archive_of(built(sources, tmp_path / "repository")).extractfile("xivo-acme-1.0/README")
+    assert readme is not None
+    assert readme.read() == b"version 1.0\n\nwhat holds for all\n"
+
+
 def test_an_archive_holds_the_versions_files_over_the_common_ones(sources: Path, tmp_path: Path) -> None:
     archive = archive_of(built(sources, tmp_path / "repository"))
     contents = {
