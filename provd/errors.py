@@ -93,7 +93,16 @@ class PluginLoadError(PluginError):
 
 
 class TemplateError(PluginError):
-    """A template cannot be found or fails; the message names its file and line."""
+    """A template cannot be found or fails; the message names its file and line.
+
+    `path` is the template's below the plugin's folder, `line` the place in it, where they are known; `reason` is the
+    message without them.
+    """
+
+    def __init__(self, reason: str, path: str | None = None, line: int | None = None) -> None:
+        self.reason, self.path, self.line = reason, path, line
+        place = f"{path}, line {line}: " if path and line else f"{path}: " if path else ""
+        super().__init__(place + reason)
 
 
 def _is_secret(field: str, value: object) -> bool:

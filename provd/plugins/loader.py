@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -18,8 +19,9 @@ from provd.errors import PluginLoadError
 from provd.model.mac import normalize_mac
 from provd.model.raw_config import prepare_raw_config
 from provd.plugins.api import Plugin
+from provd.plugins.custom_templates.unreachable import unreachable_templates
 from provd.plugins.info import PluginInfo, is_plugin_id, read_plugin_info
-from provd.plugins.templates import TemplateSet, unreachable_templates
+from provd.plugins.templates import TemplateSet
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +62,19 @@ def load_plugin(folder: Path) -> LoadedPlugin:
     return plugin
 
 
+def device_file_names(plugin: LoadedPlugin, mac: str) -> list[str]:
+    """The names of the files that a phone with this MAC address would get; none if the plugin's code fails."""
+    device = {"id": "", "mac": normalize_mac(mac), "vendor": plugin.info.vendor}
+    raw_config = prepare_raw_config({"ip": "192.0.2.1", "http_port": 80, "tftp_port": 69})
+    try:
+        return [file.path.rpartition("/")[2] for file in plugin.code.device_files(device, raw_config)]
+    except (Exception, SystemExit):  # noqa: BLE001  (foreign code, asked for a phone that is not there)
+        return []
+
+
 def _warn_of_unreachable_templates(plugin: LoadedPlugin) -> None:
     """Say which custom templates will never be used, which otherwise nobody notices."""
-
-    def files_of(mac: str) -> list[str]:
-        device = {"id": "", "mac": normalize_mac(mac), "vendor": plugin.info.vendor}
-        raw_config = prepare_raw_config({"ip": "192.0.2.1", "http_port": 80, "tftp_port": 69})
-        try:
-            return [file.path.rpartition("/")[2] for file in plugin.code.device_files(device, raw_config)]
-        except (Exception, SystemExit):  # noqa: BLE001  (foreign code, asked for a phone that is not there)
-            return []
-
+    files_of = partial(device_file_names, plugin)
     for path, reason in unreachable_templates(plugin.folder, plugin.info.models, files_of).items():
         log.warning("custom template is never used: plugin=%s template=%r reason=%r", plugin.id, path, reason)
 

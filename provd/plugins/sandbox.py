@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,11 +27,20 @@ class OverridingLoader(jinja2.BaseLoader):
     """Finds a template in the first folder that has it.
 
     A compiled template is used again only while the same file, unchanged, is what would be found: a custom template
-    counts as soon as it is put down, and the shipped one again as soon as it is removed.
+    counts as soon as it is put down, and the shipped one again as soon as it is removed. For that, only the paths that
+    it can have are looked at, each time that it is rendered; no folder is read.
+
+    `texts` stand before all folders, by template; errors name them as if they were in the first one.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], texts: Mapping[str, str] | None = None) -> None:
         self._folders = [str(folder) for folder in folders]
+        self._texts = dict(texts or {})
+
+    def place_of(self, template: str) -> str | None:
+        """The path of the file that is the template, or None if there is none."""
+        found = self._find(template)
+        return None if found is None else str(found[0])
 
     def get_source(
         self, environment: jinja2.Environment, template: str
@@ -44,14 +53,16 @@ class OverridingLoader(jinja2.BaseLoader):
         try:
             if found[-1] > MAX_TEMPLATE_BYTES:
                 raise OSError(f"larger than {MAX_TEMPLATE_BYTES} bytes")
-            with open(path, encoding="utf-8") as file:
-                source = file.read()
+            source = found[1] if isinstance(found[1], str) else _read(path)
         except (OSError, UnicodeDecodeError) as error:
             raise jinja2.TemplateSyntaxError(f"cannot be read: {error}", 1, template, path) from error
         return source, path, lambda: self._find(template) == found
 
     def _find(self, template: str) -> tuple[Any, ...] | None:
         parts = split_template_path(template)
+        text = self._texts.get("/".join(parts))
+        if text is not None:
+            return os.path.join(self._folders[0], *parts), text, len(text.encode("utf-8", "replace"))
         for folder in self._folders:
             path = os.path.join(folder, *parts)
             try:
@@ -60,6 +71,11 @@ class OverridingLoader(jinja2.BaseLoader):
                 continue
             return path, status.st_ino, status.st_ctime_ns, status.st_size
         return None
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 class _Template(jinja2.Template):

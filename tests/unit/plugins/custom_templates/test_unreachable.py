@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from provd.plugins.custom_templates.unreachable import unreachable_templates
 from provd.plugins.loader import load_plugin
 from provd.plugins.models import Model
-from provd.plugins.templates import unreachable_templates
 
-from .sample import ENTRY, write, write_plugin
+from ..sample import ENTRY, write, write_plugin
 
 BELOW = "templates of phones and models are looked for in var/templates itself, not in a folder below it"
 MODELS = {"S100": Model("S100", ("S100", "100i"), lines=2), "S200": Model("S200", ("S200",), lines=2)}
