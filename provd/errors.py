@@ -105,9 +105,14 @@ class TemplateError(PluginError):
         super().__init__(place + reason)
 
 
+def names_a_secret(field: str) -> bool:
+    """Tell whether the values of a field of this name must not be shown."""
+    return _SECRET.search(field) is not None
+
+
 def _is_secret(field: str, value: object) -> bool:
     """A secret by the name of its field; a container may hold one under any name."""
-    return bool(_SECRET.search(field)) or (isinstance(value, dict | list) and bool(value))
+    return names_a_secret(field) or (isinstance(value, dict | list) and bool(value))
 
 
 def _one_line(field: str) -> str:

@@ -18,6 +18,7 @@ from provd.model.identity import Identity, Support
 from provd.model.raw_config import prepare_raw_config
 from provd.model.request import DhcpLease, HttpRequest, PhoneRequest
 from provd.occasionally import Occasionally
+from provd.plugins.custom_templates.originals import note_originals
 from provd.plugins.info import version_key
 from provd.plugins.loader import LoadedPlugin, load_plugin
 from provd.plugins.publish import publish
@@ -76,6 +77,7 @@ class PluginHost:
         try:
             loaded = load_plugin(folder)
             root.mkdir(parents=True, exist_ok=True)
+            note_originals(folder, loaded.info)
             self._make_common_files(loaded, raw_config)
         except (ProvdError, OSError) as failure:
             error = str(failure)
@@ -104,6 +106,12 @@ class PluginHost:
         self._complaints.pop(plugin_id, None)
         del self.failures[plugin_id]
         self._order()
+
+    def look_at_templates(self, plugin_id: str) -> None:
+        """Note what a plugin's new custom templates are made from, before an upgrade replaces that."""
+        plugin = self.get(plugin_id)
+        if plugin is not None:
+            note_originals(plugin.folder, plugin.info)
 
     def get(self, plugin_id: str) -> LoadedPlugin | None:
         """A plugin that runs, or None."""

@@ -31,10 +31,13 @@ def render_device_files(
     Raises:
         PluginError: the plugin declares an impossible path, or a template fails.
     """
+    return [_render(file, templates, template_names(file, model), raw_config) for file in files]
+
+
+def template_names(file: File, model: str | None) -> list[str]:
+    """The names of the templates that can make a device's file; the first that exists does."""
     model_names = [f"{model}.tpl"] if model else []
-    return [
-        _render(file, templates, [f"{_base_name(file)}.tpl", *model_names, "base.tpl"], raw_config) for file in files
-    ]
+    return [f"{_base_name(file)}.tpl", *model_names, "base.tpl"]
 
 
 def render_common_files(

@@ -15,6 +15,7 @@ from provd.provisioning.addresses import Addresses
 from provd.provisioning.admission import Admission
 from provd.provisioning.configs import ConfigVerbs
 from provd.provisioning.configure import Configurer
+from provd.provisioning.custom_templates import CustomTemplateVerbs
 from provd.provisioning.decisions import Decisions
 from provd.provisioning.devices import DeviceVerbs
 from provd.provisioning.doubts import Doubts
@@ -66,6 +67,7 @@ class Application:
         self.configurer = Configurer(store, host, base_raw_config, locks, self.recheck.add, address_facing)
         self.devices = DeviceVerbs(store, self.configurer, self.recheck, locks)
         self.configs = ConfigVerbs(store, self.recheck)
+        self.custom_templates = CustomTemplateVerbs(store, host, self.configurer)
         self.mass = MassVerbs(store, host, self.configurer, self.devices)
         self.operations = Operations()
         self.decisions = Decisions()

@@ -74,6 +74,7 @@ class Doubts:
         if current != known:
             self._try_to_commit(Transaction().put(PARAMETERS, _FINGERPRINTS, {"plugins": current}))
         for plugin_id in (each for each in current if current[each] != known.get(each)):
+            self._host.look_at_templates(plugin_id)
             devices = self._devices.find("plugin", plugin_id)
             if devices:
                 log.info("plugin or templates changed: plugin=%s devices=%d", plugin_id, len(devices))

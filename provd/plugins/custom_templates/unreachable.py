@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from provd.plugins.custom_templates.texts import template_names
 from provd.plugins.models import Model
+from provd.plugins.templates import CUSTOM, SHIPPED
 
-_MAC = re.compile(r"[0-9A-Fa-f]{12}")
+MAC = re.compile(r"[0-9A-Fa-f]{12}")
 
 
 def unreachable_templates(
@@ -21,18 +22,17 @@ def unreachable_templates(
     some MAC address, given without colons. Only what is surely a mistake is named: what another template mentions may
     be used by that one.
     """
-    shipped, custom = (list(_templates_below(folder / below)) for below in ("templates", "var/templates"))
+    shipped, custom = (template_names(folder / below) for below in (SHIPPED, CUSTOM))
     known = {"base.tpl", *shipped, *(f"{model}.tpl" for model in models)}
     own_names = {name: model.name for model in models.values() for name in model.names if name != model.name}
     reasons = {name: _why_unreachable(name, known, own_names, files_of) for name in custom}
-    paths = [*(folder / "templates" / name for name in shipped), *(folder / "var/templates" / name for name in custom)]
-    return {name: reason for name, reason in reasons.items() if reason and not _is_mentioned(name, paths)}
+    return {name: reason for name, reason in reasons.items() if reason and not is_mentioned(name, folder)}
 
 
 def _why_unreachable(
     name: str, known: Iterable[str], own_names: Mapping[str, str], files_of: Callable[[str], Iterable[str]]
 ) -> str | None:
-    mac = _MAC.search(name)
+    mac = MAC.search(name)
     reachable = [*known, *(f"{file}.tpl" for file in (files_of(mac[0]) if mac else ()))]
     if name in reachable:
         return None
@@ -47,17 +47,9 @@ def _why_unreachable(
     return None
 
 
-def _templates_below(folder: Path) -> Iterator[str]:
-    """The paths of all templates in a folder and those below it, in any letter case."""
-    for place, _, names in os.walk(folder):
-        for name in sorted(names):
-            if name.casefold().endswith(".tpl"):
-                yield (Path(place) / name).relative_to(folder).as_posix()
-
-
-def _is_mentioned(name: str, paths: Iterable[Path]) -> bool:
-    """Tell whether a template stands between quotes in another one, which then may include it."""
-    for path in paths:
+def is_mentioned(name: str, folder: Path) -> bool:
+    """Tell whether a template stands between quotes in another one of the plugin, which then may include it."""
+    for path in (folder / below / each for below in (SHIPPED, CUSTOM) for each in template_names(folder / below)):
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
