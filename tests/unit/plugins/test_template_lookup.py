@@ -194,3 +194,31 @@ def test_a_folder_with_a_templates_name_is_named(folder: Path) -> None:
     (folder / "var/templates/S200.tpl").mkdir()
     with pytest.raises(TemplateError, match=r"var/templates/S200\.tpl"):
         render(folder, "S200")
+
+
+def test_noticing_changes_reads_no_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder / "var/templates/S100.tpl", "{% include 'part.tpl' %}")
+    write(folder / "templates/part.tpl", "part")
+    for number in range(100):
+        write(folder / f"var/templates/00085D0001{number:02}.cfg.tpl", "for another phone")
+    templates = TemplateSet(folder)
+    rendered(templates)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a folder is read")
+
+    asked: list[str] = []
+    real = os.stat
+    for name in ("listdir", "scandir", "walk"):
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr(os, "stat", lambda path, **more: asked.append(str(path)) or real(path, **more))
+    assert rendered(templates) == "part"
+    monkeypatch.undo()
+    below = sorted(path.removeprefix(f"{folder}/") for path in asked if path.startswith(str(folder)))
+    assert below == [
+        "templates/00085D000001.cfg.tpl",
+        "templates/part.tpl",
+        "var/templates/00085D000001.cfg.tpl",
+        "var/templates/S100.tpl",
+        "var/templates/part.tpl",
+    ]
