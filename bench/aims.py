@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from statistics import mean
 
 from field import Row
+from flood import Flood
+from identification import costs_by_size, growth_of
 
 MAX_CPU_S_PER_1000 = {"http": 0.25, "tftp": 0.30}
 MIN_SHARE_OF_PEER = {"http": 0.5, "tftp": 0.6}
 MAX_GROWTH = 1.1
+MAX_IDENTIFICATION_GROWTH = 1.5
+MAX_SLOWDOWN_IN_FLOOD = 3.0
 MAX_RSS_MB = 400.0
 
 
@@ -34,9 +38,12 @@ class Aim:
         return self.name, f"{self.value:.3g}", limit, "ok" if self.reached else "missed"
 
 
-def aims(rows: Sequence[Row], largest_rss_mb: float) -> list[Aim]:
+def aims(rows: Sequence[Row], flooded: Sequence[Flood], largest_rss_mb: float) -> list[Aim]:
     """All aims that the rows tell something about; where there are several stores, the worst one counts."""
-    return [*_costs(rows), *_shares(rows), *_losses(rows), *_growth(rows), _memory(rows, largest_rss_mb)]
+    return [
+        *_costs(rows), *_shares(rows), *_losses(rows), *_growth(rows), *_identification(rows), *_floods(flooded),
+        _memory(rows, largest_rss_mb),
+    ]  # fmt: skip
 
 
 def mean_cost(rows: Sequence[Row], scenario: str, protocol: str, devices: int) -> float:
@@ -79,6 +86,22 @@ def _growth(rows: Sequence[Row]) -> Iterator[Aim]:
             name = f"{protocol.upper()}: CPU with {sizes[-1]:,} devices beside {sizes[0]:,}"
             most, least = (mean_cost(rows, "growth", protocol, sizes[end]) for end in (-1, 0))
             yield Aim(name, most / least, MAX_GROWTH)
+
+
+def _identification(rows: Sequence[Row]) -> Iterator[Aim]:
+    for kind, protocol, costs in costs_by_size(rows):
+        name = f"{protocol.upper()}, {kind.name}: CPU"
+        yield Aim(f"{name} ms", max(costs.values()), kind.limit_ms)
+        if len(costs) > 1:
+            times = f"{name} with {max(costs):,} devices beside {min(costs):,}"
+            yield Aim(times, growth_of(costs), MAX_IDENTIFICATION_GROWTH)
+
+
+def _floods(flooded: Sequence[Flood]) -> Iterator[Aim]:
+    for flood in flooded:
+        for protocol in flood.quiet:
+            name = f"{protocol.upper()}, flood of strangers that {flood.way}: known phones' p99 beside quiet"
+            yield Aim(name, flood.slowdown(protocol), MAX_SLOWDOWN_IN_FLOOD)
 
 
 def _memory(rows: Sequence[Row], largest_rss_mb: float) -> Aim:

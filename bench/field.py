@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import phones
 from servers import Server
-from storm import BenchError, Result, Storm, combined, run_storm
+from storm import BenchError, Result, Storm, combined
 
 PROTOCOLS = ("http", "tftp")
+_MISCOUNTED = 0.02
+"""A phone's next request may overtake the one before, and then changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,15 @@ class Size:
     taking_part: int = 10_000
     new_phones: int = 1000
     firmware_files: int = 16
+    changes: int = 2000
+    flood_devices: int = 10_000
+    flood_s: int = 20
 
 
-QUICK = Size((100, 10_000), (64, 500), rounds=2, boots=4000, taking_part=3000, new_phones=300, firmware_files=4)
+QUICK = Size(
+    (100, 10_000), (64, 500), rounds=2, boots=4000, taking_part=3000, new_phones=300, firmware_files=4, changes=500,
+    flood_devices=1000, flood_s=4,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,17 @@ class Row:
     runs: Sequence[Result]
 
 
+class Run(Protocol):
+    """What is done to a server in its turn: phones that boot, or events of the DHCP server."""
+
+    @property
+    def at_once(self) -> int:
+        """How many at the same time."""
+
+    def run(self) -> Result:
+        """Do it, and say what it took."""
+
+
 @dataclass(slots=True)
 class Field:
     """All servers, and the phones in front of them."""
@@ -53,6 +73,7 @@ class Field:
     provds: Sequence[Server]
     peers: Sequence[Server]
     _next_new: int = field(default=phones.FIRST_NEW)
+    _next_place: int = field(default=phones.FIRST_FREE_ADDRESS)
 
     @property
     def usual(self) -> Server:
@@ -72,7 +93,7 @@ class Field:
         for server in self.provds:
             before = server.writes()
             for protocol in PROTOCOLS:
-                result = run_storm(self.known_phones(server, protocol, 64, boots=1))
+                result = self.known_phones(server, protocol, 64, boots=1).run()
                 if result.failed:
                     raise BenchError(f"{server.name}: {result.failed} phones are not served: {result.failures}")
             status = server.status()
@@ -87,6 +108,21 @@ class Field:
         count = min(known, self.size.taking_part, most or known)
         lines = [phones.boot_line(number, protocol) for number in range(count)]
         return self.storm(server, protocol, lines, at_once, repeat=-(-boots // count))
+
+    @property
+    def same_phones(self) -> int:
+        """How many phones all stores know: those ask where the size of the store is the question."""
+        return min(*self.size.devices, self.size.taking_part)
+
+    def free_places(self, count: int) -> range:
+        """Numbers of addresses that no phone has ever had."""
+        first = self._next_place
+        self._next_place += count
+        return range(first, first + count)
+
+    def bring_home(self, server: Server) -> None:
+        """Let the phones that all stores know boot where they belong, so that they have their own addresses again."""
+        self.known_phones(server, "http", 16, boots=1, most=self.same_phones).run()
 
     def new_phones(self, server: Server, protocol: str) -> Storm:
         """Phones that no server has ever seen."""
@@ -105,24 +141,39 @@ class Field:
         scenario: str,
         protocol: str,
         servers: Sequence[Server],
-        storm_of: Callable[[Server], Storm],
+        run_of: Callable[[Server], Run],
         *,
         way: str = "",
+        documents: int | None = None,
     ) -> list[Row]:
-        """Give each server its turn in every round."""
+        """Give each server its turn in every round. `documents`, if given, is what each request must have written.
+
+        Raises:
+            BenchError: a server has written something else.
+        """
         runs: dict[str, list[Result]] = {server.name: [] for server in servers}
         at_once = 0
         for turn in range(self.size.rounds):
             for server in _rotated(servers, turn):
-                storm = storm_of(server)
-                at_once = storm.at_once
+                run = run_of(server)
+                at_once = run.at_once
                 _show(f"{scenario} {protocol} {way} {at_once} at once, round {turn + 1}: {server.name}")
-                runs[server.name].append(run_storm(storm))
+                runs[server.name].append(run.run() if documents is None else _checked(run, server, documents))
         _show("")
         return [
             Row(scenario, protocol, each.name, each.devices, at_once, way, combined(runs[each.name]), runs[each.name])
             for each in servers
         ]
+
+
+def _checked(run: Run, server: Server, documents: int) -> Result:
+    """What a run comes to, if each of its requests has made the server write so many documents."""
+    before = server.documents_written()
+    result = run.run()
+    written, wanted = server.documents_written() - before, documents * result.files
+    if abs(written - wanted) > _MISCOUNTED * wanted:
+        raise BenchError(f"{server.name}: {written} documents were written for {result.files} requests, not {wanted}")
+    return result
 
 
 def _rotated(servers: Sequence[Server], turn: int) -> Sequence[Server]:

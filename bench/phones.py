@@ -17,6 +17,10 @@ FIRMWARE_BYTES = 4 * 1024 * 1024
 
 FIRST_NEW = 1 << 20
 """Phones from this number on are in no store when the benchmark begins."""
+FIRST_FREE_ADDRESS = 1 << 21
+"""The addresses of phones from this number on are nobody's when the benchmark begins: known phones move there."""
+VENDOR_CLASS = f"AastraIPPhone{MODEL}"
+"""What the phone calls itself by DHCP, in option 60."""
 
 
 def mac(number: int) -> str:
@@ -44,9 +48,13 @@ def own_file(number: int) -> str:
     return f"{FOLDER}/{plain_mac(number)}.cfg"
 
 
-def boot_line(number: int, protocol: str) -> str:
-    """The phone as phonestorm reads it, fetching its own file; its MAC address must be found in it."""
-    fields = (address(number), protocol, f"{own_file(number)}#{FILE_BYTES}", user_agent(number), plain_mac(number))
+def boot_line(number: int, protocol: str, place: int | None = None) -> str:
+    """The phone as phonestorm reads it, fetching its own file; its MAC address must be found in it.
+
+    `place` is the number of the phone from whose address it asks; its own without.
+    """
+    source = address(number if place is None else place)
+    fields = (source, protocol, f"{own_file(number)}#{FILE_BYTES}", user_agent(number), plain_mac(number))
     return "\t".join(fields)
 
 
@@ -54,6 +62,12 @@ def firmware_line(number: int, protocol: str) -> str:
     """The phone as phonestorm reads it, fetching its firmware."""
     path = f"{FOLDER}/{FIRMWARE_NAME}#{FIRMWARE_BYTES}"
     return "\t".join((address(number), protocol, path, user_agent(number)))
+
+
+def lease(number: int, place: int) -> str:
+    """The DHCP server's message, but for its time, that the phone was given the address of the phone `place`."""
+    option = f"060{VENDOR_CLASS.encode().hex('.')}"
+    return "\n".join(("commit", address(place), mac(number), option))
 
 
 def write_lines(target: Path, lines: list[str]) -> Path:

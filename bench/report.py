@@ -7,6 +7,8 @@ from statistics import median
 
 from aims import mean_cost
 from field import PROTOCOLS, Row
+from flood import Flood
+from identification import costs_by_size, growth_of
 from servers import Server
 from table import table
 
@@ -79,6 +81,40 @@ def growth_table(grown: Sequence[Row], known: Sequence[Row], provds: Sequence[Se
         ]
         lines.append((server.devices, server.start_s, server.idle_rss_mb, *costs))
     return table(header, lines)
+
+
+def identification_table(rows: Sequence[Row], provds: Sequence[Server]) -> str:
+    """CPU of the server for each kind of request or event, by the size of the store."""
+    sizes = [server.devices for server in provds]
+    header = ("CPU ms", "", *(f"{size:,} devices" for size in sizes), "largest beside smallest")
+    return table(
+        header,
+        [
+            (kind.name, protocol.upper(), *(costs[size] for size in sizes), growth_of(costs))
+            for kind, protocol, costs in costs_by_size(rows)
+        ],
+    )
+
+
+def flood_tables(floods: Sequence[Flood]) -> str:
+    """How long known phones wait beside a flood, and what became of that."""
+    header = ("", "strangers", "quiet p50 ms", "quiet p99 ms", "flood p50 ms", "flood p99 ms", "p99 beside quiet",
+              "failed", "again")  # fmt: skip
+    waiting = [
+        (protocol.upper(), flood.way, quiet.p50_ms, quiet.p99_ms, flooded.p50_ms, flooded.p99_ms,
+         flood.slowdown(protocol), flooded.failed, flooded.retransmits)
+        for flood in floods
+        for protocol, quiet in flood.quiet.items()
+        for flooded in (flood.flooded[protocol],)
+    ]  # fmt: skip
+    rest = ("strangers", "known devices", "requests of strangers", "a second", "made devices", "refused",
+            "RSS MiB before", "after")  # fmt: skip
+    what_became = [
+        (each.way, each.devices, each.requests, each.per_s, each.made, each.refused, each.rss_before_mb,
+         each.rss_after_mb)
+        for each in floods
+    ]  # fmt: skip
+    return f"{table(header, waiting)}\n\n{table(rest, what_became)}"
 
 
 def remarks(rows: Sequence[Row]) -> str:

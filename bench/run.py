@@ -26,6 +26,8 @@ import report
 import scenarios
 from aims import Aim, aims
 from field import PROTOCOLS, QUICK, Field, Row, Size
+from flood import FLOOD_WAYS, Flood, flood
+from identification import identification
 from network import enter_private_network
 from peers import dnsmasq, find_program, missing_peers, nginx, public_copy
 from servers import build_repository, provd, tftpboot
@@ -46,14 +48,17 @@ def main() -> None:
             notes = missing_peers(private=private)
             for note in notes:
                 print(f"Note: {note}.")
-            field = _set_up(stack, Path(folder), _size(options), private=private)
+            repository = build_repository(Path(folder))
+            field = _set_up(stack, Path(folder), repository, _size(options), private=private)
             rows = _measure(field)
+            floods = [flood(field.folder, repository, field.size, *way, private=private) for way in FLOOD_WAYS]
+            _show("A flood of phones that were never seen before", report.flood_tables(floods))
             largest = max(field.provds, key=lambda server: server.devices)
-            reached = aims(rows, largest.idle_rss_mb)
+            reached = aims(rows, floods, largest.idle_rss_mb)
             _show("Aims", table(("aim", "measured", "wanted", ""), [aim.cells() for aim in reached]))
             print(f"\n{report.remarks(rows)}")
             if options.json:
-                options.json.write_text(json.dumps(_everything(field, rows, reached, notes), indent=1) + "\n")
+                options.json.write_text(json.dumps(_everything(field, rows, floods, reached, notes), indent=1) + "\n")
     except (BenchError, CalledProcessError) as error:
         sys.exit(f"bench: {error}")
     except KeyboardInterrupt:
@@ -84,9 +89,8 @@ def _size(options: argparse.Namespace) -> Size:
     return replace(size, devices=options.devices or size.devices, at_once=options.phones or size.at_once)
 
 
-def _set_up(stack: ExitStack, folder: Path, size: Size, *, private: bool) -> Field:
+def _set_up(stack: ExitStack, folder: Path, repository: Path, size: Size, *, private: bool) -> Field:
     """Start all servers."""
-    repository = build_repository(folder)
     provds = [
         stack.enter_context(
             provd(folder / f"provd-{devices}", repository, devices, min(size.taking_part, devices), private=private)
@@ -114,16 +118,21 @@ def _measure(field: Field) -> list[Row]:
     _show("Firmware, 4 MiB", report.firmware_table(firmware))
     grown = [row for each in PROTOCOLS for row in scenarios.growth(field, each)]
     _show("Growth of the store", report.growth_table(grown, known, field.provds))
+    changed = identification(field)
     new = [row for each in PROTOCOLS for row in scenarios.new(field, each)]
     _show("New phones, all at the same moment", report.new_table(new))
-    return [*known, *burst, *firmware, *grown, *new]
+    identified = [*grown, *changed, *new]
+    _show("What identification costs", report.identification_table(identified, field.provds))
+    return [*known, *burst, *firmware, *identified]
 
 
 def _show(title: str, text: str) -> None:
     print(f"\n{title}\n\n{text}", flush=True)
 
 
-def _everything(field: Field, rows: Sequence[Row], reached: Sequence[Aim], notes: Sequence[str]) -> dict[str, Any]:
+def _everything(
+    field: Field, rows: Sequence[Row], floods: Sequence[Flood], reached: Sequence[Aim], notes: Sequence[str]
+) -> dict[str, Any]:
     return {
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
         "versions": {name: version(name) for name in ("xivo-provd", "gevent", "greenlet", "httptools", "tftpy")},
@@ -131,6 +140,7 @@ def _everything(field: Field, rows: Sequence[Row], reached: Sequence[Aim], notes
         "notes": list(notes),
         "start": {server.name: {"s": server.start_s, "rss_mb": server.idle_rss_mb} for server in field.provds},
         "rows": [asdict(row) for row in rows],
+        "floods": [asdict(each) for each in floods],
         "aims": [{**asdict(aim), "reached": aim.reached} for aim in reached],
     }
 

@@ -1,4 +1,7 @@
-"""What is measured. Each function lets phones boot against the servers in turns, and returns a row for each server."""
+"""What is measured. Each function lets phones boot against the servers in turns, and returns a row for each server.
+
+What identification costs is in `identification.py`, the flood in `flood.py`.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +49,11 @@ def known(field: Field, protocol: str, at_once: int) -> list[Row]:
 
 def growth(field: Field, protocol: str) -> list[Row]:
     """The same phones ask servers with stores of all sizes: what is left is what the size of the store costs."""
-    most = min(field.size.devices)
 
     def storm_of(server: Server) -> Storm:
-        return field.known_phones(server, protocol, _GROWTH_AT_ONCE, boots=field.size.boots, most=most)
+        return field.known_phones(server, protocol, _GROWTH_AT_ONCE, boots=field.size.boots, most=field.same_phones)
 
-    return field.in_turns("growth", protocol, field.provds, storm_of)
+    return field.in_turns("growth", protocol, field.provds, storm_of, documents=0)
 
 
 def burst(field: Field, protocol: str, way: str, options: Sequence[str]) -> list[Row]:
@@ -70,7 +72,7 @@ def new(field: Field, protocol: str) -> list[Row]:
     def storm_of(server: Server) -> Storm:
         return replace(field.new_phones(server, protocol), options=_PATIENT)
 
-    return field.in_turns("new", protocol, [field.usual], storm_of)
+    return field.in_turns("new", protocol, field.provds, storm_of)
 
 
 def firmware(field: Field, protocol: str, way: str, repeat: int, options: Sequence[str]) -> list[Row]:

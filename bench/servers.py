@@ -15,7 +15,10 @@ from typing import Any
 
 import phones
 from network import free_port
+from process import rss_mb
 from storm import BenchError
+
+from provd.store.sqlite import SqliteBackend
 
 _HERE = Path(__file__).parent
 _BUILDER = _HERE.parent / "plugins" / "builder.py"
@@ -36,7 +39,20 @@ port = {http_port}
 port = {admin_port}
 [security]
 log_file = "{folder}/security.log"
+[dhcp]
+socket = "{folder}/{dhcp_socket}"
 """
+_DHCP_SOCKET = "dhcp.sock"
+
+MANY_NEW_PHONES = """\
+[admission]
+burst = 1_000_000
+per_minute = 1_000_000
+address_burst = 1_000_000
+address_per_minute = 1_000_000
+max_unclaimed = 1_000_000
+"""
+"""Settings by which no phone is refused, so that what a new one costs can be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,11 @@ class Server:
         """It is ours."""
         return self.devices > 0
 
+    @property
+    def dhcp_socket(self) -> Path:
+        """Where provd takes messages about leases."""
+        return self.folder / _DHCP_SOCKET
+
     def status(self) -> dict[str, Any]:
         """What provd says of itself."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/status", timeout=5) as answer:
@@ -69,6 +90,14 @@ class Server:
         """Size and time of change of the store's log: they stay as they are while nothing is written."""
         status = (self.folder / "state" / "provd.db-wal").stat()
         return status.st_size, status.st_mtime_ns
+
+    def documents_written(self) -> int:
+        """How many documents provd has written to its store since that was made."""
+        backend = SqliteBackend(self.folder / "state" / "provd.db", read_only=True)
+        try:
+            return backend.last_revision
+        finally:
+            backend.close()
 
 
 def build_repository(folder: Path) -> Path:
@@ -84,10 +113,13 @@ def tftpboot(folder: Path) -> Path:
 
 
 @contextmanager
-def provd(folder: Path, repository: Path, devices: int, taking_part: int, *, private: bool) -> Iterator[Server]:
+def provd(
+    folder: Path, repository: Path, devices: int, taking_part: int, *, private: bool, admission: str = MANY_NEW_PHONES
+) -> Iterator[Server]:
     """A provd that knows `devices` phones, of which the first `taking_part` have their files.
 
-    In a private network it listens on all addresses, as it does where it is used.
+    In a private network it listens on all addresses, as it does where it is used. `admission` is a part of its
+    settings; if that is empty, new phones are limited as the server is shipped.
 
     Raises:
         BenchError: it does not start.
@@ -96,14 +128,15 @@ def provd(folder: Path, repository: Path, devices: int, taking_part: int, *, pri
     ports = {f"{door}_port": free_port() for door in ("http", "tftp", "admin")}
     settings = folder / "provd.toml"
     bind = "" if private else "127.0.0.1"
-    settings.write_text(_SETTINGS.format(folder=folder, repository=repository, bind=bind, **ports))
+    places = {"folder": folder, "repository": repository, "dhcp_socket": _DHCP_SOCKET}
+    settings.write_text(_SETTINGS.format(bind=bind, **places, **ports) + admission)
     seed = [sys.executable, _HERE / "seed.py", "--config", settings, "--devices", devices, "--phones", taking_part]
     subprocess.run([str(part) for part in seed], check=True)
     began = time.monotonic()
     with running([sys.executable, "-m", "provd", "--config", str(settings)], folder) as process:
         server = Server(f"provd, {devices:,} devices", folder, process.pid, ("http", "tftp"), **ports, devices=devices)
         _wait_for(server, process)
-        yield replace(server, start_s=time.monotonic() - began, idle_rss_mb=_rss_mb(process.pid))
+        yield replace(server, start_s=time.monotonic() - began, idle_rss_mb=rss_mb(process.pid))
 
 
 @contextmanager
@@ -132,8 +165,3 @@ def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.01)
     raise BenchError(f"{server.name} does not start: {(server.folder / 'output').read_text()[-1000:]}")
-
-
-def _rss_mb(pid: int) -> float:
-    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:")]
-    return int(line.split()[1]) / 1024

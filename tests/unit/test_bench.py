@@ -1,5 +1,6 @@
 """The benchmark's pure parts: its phones, its sums, its tables and its judgement."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,13 +8,18 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))
 
+import field
 import phones
+import process
+import report
 from aims import aims
-from field import Row
-from storm import Result, combined, parse_report
+from flood import Flood
+from identification import takers
+from storm import BenchError, Result, combined, parse_report
 from table import table
 
 from provd.model.mac import is_normalized_mac
+from provd.wire.dhcp_message import decode
 
 
 def result(**values):
@@ -26,11 +32,17 @@ def result(**values):
 
 
 def row(scenario="known", protocol="http", server="provd", devices=100, at_once=64, **values):
-    return Row(scenario, protocol, server, devices, at_once, "", result(**values), ())
+    return field.Row(scenario, protocol, server, devices, at_once, "", result(**values), ())
 
 
-def judged(rows, largest_rss_mb=0.0):
-    return {aim.name: aim.reached for aim in aims(rows, largest_rss_mb)}
+def flood(**p99_ms):
+    quiet = {protocol: result(p99_ms=2.0) for protocol in p99_ms}
+    flooded = {protocol: result(p99_ms=value) for protocol, value in p99_ms.items()}
+    return Flood("ask in vain", 10_000, quiet, flooded, 60_000, 3000.0, 2200, 57_800, 70.0, 90.0)
+
+
+def judged(rows, largest_rss_mb=0.0, floods=()):
+    return {aim.name: aim.reached for aim in aims(rows, floods, largest_rss_mb)}
 
 
 @pytest.mark.parametrize("number", [0, 255, 256, 99_999, phones.FIRST_NEW, phones.FIRST_NEW + 99_999])
@@ -49,6 +61,59 @@ def test_a_phone_as_phonestorm_reads_it():
         "127.1.0.1", "tftp", "Aastra/00085D000001.cfg#4096",
         "Aastra6731i MAC:00-08-5D-00-00-01 V:3.3.1.4365-SIP", "00085D000001",
     ]  # fmt: skip
+
+
+def test_a_phone_that_asks_from_elsewhere_is_still_itself():
+    home, elsewhere = (phones.boot_line(1, "http", place).split("\t") for place in (None, phones.FIRST_FREE_ADDRESS))
+    assert elsewhere[0] == "127.33.0.0"
+    assert elsewhere[1:] == home[1:]
+
+
+def test_a_lease_is_what_the_server_reads():
+    (event,) = decode(f"@1\n{phones.lease(1, 2)}".encode("ascii"))
+    assert (event.op, event.ip, event.mac, event.time_ns) == ("commit", "127.1.0.2", phones.mac(1), 1)
+    assert event.options == {60: b"AastraIPPhone6731i"}
+
+
+def test_each_request_takes_an_address_that_another_phone_has():
+    has = {phone: phone for phone in range(6)}
+    for phone, place in takers(3, 12):
+        (loser,) = (each for each, where in has.items() if where == place)
+        assert loser != phone
+        del has[loser]
+        has[phone] = place
+
+
+@pytest.mark.parametrize(("written", "is_right"), [(2000, True), (1990, True), (1900, False), (2100, False)])
+def test_what_does_not_write_what_it_should_is_not_measured(written, is_right):
+    class Server:
+        name = "provd"
+        documents = 7
+
+        def documents_written(self):
+            return self.documents
+
+    class Run:
+        at_once = 1
+
+        def run(self):
+            server.documents += written
+            return result(files=1000)
+
+    server, size = Server(), field.Size(rounds=1)
+    server.devices = 100
+    servers = field.Field(Path(), size, [server], [])
+    if is_right:
+        (row,) = servers.in_turns("moved", "http", [server], lambda _: Run(), documents=2)
+        assert row.result.files == 1000
+        return
+    with pytest.raises(BenchError, match=f"{written} documents were written for 1000 requests, not 2000"):
+        servers.in_turns("moved", "http", [server], lambda _: Run(), documents=2)
+
+
+def test_a_process_and_the_machine_have_used_something():
+    assert 0 < process.cpu_s(os.getpid()) <= process.machine_cpu_s()
+    assert process.rss_mb(os.getpid()) > 1
 
 
 def test_several_runs_are_their_median_and_all_their_losses():
@@ -89,6 +154,38 @@ def test_what_the_size_of_the_store_costs_is_told_by_the_same_phones():
     reached = judged(rows)
     assert reached["HTTP: CPU with 10,000 devices beside 100"] is False
     assert reached["RSS MiB at most with 10,000 devices"] is True
+
+
+def test_each_kind_of_identification_has_a_limit_and_may_hardly_grow():
+    rows = [row("moved", devices=100, cpu_s_per_1000=0.5), row("moved", devices=10_000, cpu_s_per_1000=0.9)]
+    rows += [row("lease moved", "dhcp", devices=devices, cpu_s_per_1000=1.2) for devices in (100, 10_000)]
+    reached = judged(rows)
+    assert reached["HTTP, known phone, changed address: CPU ms"] is True
+    assert reached["HTTP, known phone, changed address: CPU with 10,000 devices beside 100"] is False
+    assert reached["DHCP, lease of a known phone, changed address: CPU ms"] is False
+    assert reached["DHCP, lease of a known phone, changed address: CPU with 10,000 devices beside 100"] is True
+
+
+def test_what_identification_costs_is_shown_by_the_size_of_the_store():
+    rows = [row("new", "tftp", devices=devices, cpu_s_per_1000=cost) for devices, cost in ((100, 1.5), (10_000, 3.0))]
+    lines = report.identification_table(rows, rows).splitlines()
+    assert lines[0].split(" | ")[2:] == ["100 devices", "10,000 devices", "largest beside smallest |"]
+    assert lines[2].split() == ["|", "new", "phone", "|", "TFTP", "|", "1.5", "|", "3.0", "|", "2.0", "|"]
+
+
+def test_known_phones_may_wait_three_times_as_long_in_a_flood():
+    reached = judged([row()], floods=[flood(http=6.0, tftp=6.1)])
+    assert reached["HTTP, flood of strangers that ask in vain: known phones' p99 beside quiet"] is True
+    assert reached["TFTP, flood of strangers that ask in vain: known phones' p99 beside quiet"] is False
+
+
+def test_a_flood_is_shown_with_what_became_of_it():
+    waiting, became = report.flood_tables([flood(http=6.0)]).split("\n\n")
+    p99_ms, slowdown = (waiting.splitlines()[2].split("|")[column].strip() for column in (6, 7))
+    assert (p99_ms, slowdown) == ("6.0", "3.0")
+    assert [cell.strip() for cell in became.splitlines()[2].split("|")[2:-1]] == [
+        "10,000", "60,000", "3,000", "2,200", "57,800", "70.0", "90.0",
+    ]  # fmt: skip
 
 
 def test_the_rate_is_compared_with_the_peer_at_the_same_number_of_phones():
