@@ -109,8 +109,9 @@ class Admission:
 
     @contextmanager
     def place(self, address: str) -> Iterator[None]:
-        """A device is stored for a phone at this address: the caller knows that no limit is reached.
+        """A device is made for a phone at this address: the caller knows that no limit is reached.
 
+        Who waits to be made has a place, too: otherwise a flood would wait without limit, and take all connections.
         What fails counts for nothing, or phones that only ask again would be refused, and banned by fail2ban.
         """
         bucket = self._bucket_of(address)

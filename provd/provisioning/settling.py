@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import nullcontext
 
 from gevent.lock import BoundedSemaphore
 
@@ -136,13 +135,10 @@ class Settler:
         if device_id is not None:
             return self._settle_one(device_id, caller, is_new=False)
         obstacle = self._recogniser.why_not_admitted(caller)
-        if obstacle is None:
-            with self._making:
-                # Those that waited here, too, may have taken the last places.
-                obstacle = self._recogniser.why_not_admitted(caller)
-                if obstacle is None:
-                    return self._settle_one(new_id(), caller, is_new=True)
-        raise obstacle
+        if obstacle is not None:
+            raise obstacle
+        with self._admission.place(caller.address), self._making:
+            return self._settle_one(new_id(), caller, is_new=True)
 
     def _settle_one(self, device_id: str, caller: Caller, *, is_new: bool) -> Device:
         """The same for a device that is known, or is to be made with this id."""
@@ -159,8 +155,7 @@ class Settler:
             needs_files = needs_files or (is_unfinished(new) and self.retries.take(device_id))
             with self._recheck.turn(device_id, needed=needs_files) as is_due:
                 if new is not old or self._recogniser.is_shared(caller.address):
-                    with self._admission.place(caller.address) if is_new else nullcontext():
-                        self._commit(new, config, stored.revision if stored else 0)
+                    self._commit(new, config, stored.revision if stored else 0)
                 self._tell(caller, old, new, is_new=is_new)
                 if is_due:
                     caller.decision.rendered = True

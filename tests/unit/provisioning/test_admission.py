@@ -254,6 +254,15 @@ def test_phones_that_come_at_the_same_time_do_not_get_past_a_limit(
     assert sum(each.value is Problem.REFUSED for each in greenlets) == house.app.admission.refused[limit] == 40 - most
 
 
+def test_who_finds_no_place_does_not_wait_for_those_that_are_being_made(house: House) -> None:
+    limited(house, burst=17)
+    greenlets = [gevent.spawn(house.ask, phone_number(number)) for number in range(40)]
+    gevent.sleep(0)
+    assert sum(each.ready() for each in greenlets) == house.app.admission.refused[TOTAL_LIMIT] == 40 - 17
+    all_done(*greenlets)
+    assert len(house.devices) == 17
+
+
 def test_parallel_requests_of_one_phone_take_one_place(house: House) -> None:
     limited(house, address_burst=2, burst=2, max_unclaimed=2)
     all_done(*[gevent.spawn(house.ask, phone()) for _ in range(20)])
