@@ -67,7 +67,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a small version, in less than a minute")
+    parser.add_argument("--quick", action="store_true", help="a small version, in two minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured to FILE")
     parser.add_argument("--devices", type=_numbers, metavar="N,N,…", help="sizes of the stores")
     parser.add_argument("--phones", type=_numbers, metavar="N,N,…", help="how many known phones boot at once")
