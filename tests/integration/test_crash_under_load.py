@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tests.integration.clients import config_name, user_agent
 from tests.integration.server import RunningServer, wait_until
@@ -56,7 +56,10 @@ def fetch(port: int, mac: str) -> bytes:
         connection.close()
 
 
-def test_whoever_was_answered_is_known_after_the_crash_and_gets_the_same_file(server: RunningServer) -> None:
+def test_whoever_was_answered_is_known_after_the_crash_and_gets_the_same_file(
+    start_server: Callable[..., RunningServer]
+) -> None:
+    server = start_server(settings="[admission]\naddress_burst = 100000\nburst = 100000\n")
     chance = random.Random(7)
     answered: dict[str, bytes] = {}
     for round_number in range(ROUNDS):
