@@ -7,7 +7,8 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +48,7 @@ class PluginHost:
         self._folder = folder
         self._installed: dict[str, InstalledPlugin] = {}
         self._loaded: list[LoadedPlugin] = []
+        self._held: set[str] = set()
         self.failures: Counter[str] = Counter()
         """How often a call into a plugin's code failed, by plugin id."""
         self._complaints: dict[str, Occasionally] = {}
@@ -106,6 +108,18 @@ class PluginHost:
         self._complaints.pop(plugin_id, None)
         del self.failures[plugin_id]
         self._order()
+
+    @contextmanager
+    def held(self, plugin_id: str) -> Iterator[None]:
+        """Meanwhile no files of the plugin's devices are made: its folder changes, and old code must not meet new files.
+
+        Phones are served what there is.
+        """
+        self._held.add(plugin_id)
+        try:
+            yield
+        finally:
+            self._held.discard(plugin_id)
 
     def look_at_templates(self, plugin_id: str) -> None:
         """Note what a plugin's new custom templates are made from, before an upgrade replaces that."""
@@ -182,6 +196,8 @@ class PluginHost:
         plugin = self.get(plugin_id)
         if plugin is None:
             raise PluginError(self._why_absent(plugin_id))
+        if plugin_id in self._held:
+            raise PluginError(f"the plugin {plugin_id} is being upgraded")
         model = device.get("model")
         try:
             files = list(plugin.code.device_files(device, raw_config))

@@ -68,7 +68,7 @@ class Application:
         self.devices = DeviceVerbs(store, self.configurer, self.recheck, locks)
         self.configs = ConfigVerbs(store, self.recheck)
         self.custom_templates = CustomTemplateVerbs(store, host, self.configurer)
-        self.mass = MassVerbs(store, host, self.configurer, self.devices)
+        self.mass = MassVerbs(store, host, self.configurer, self.devices, self.recheck)
         self.operations = Operations()
         self.decisions = Decisions()
         self.admission = Admission(self.nat, security_log, self.unclaimed)

@@ -21,6 +21,7 @@ from provd.model.operation import Operation
 from provd.plugins.host import PluginHost
 from provd.provisioning.configure import Configurer
 from provd.provisioning.devices import DeviceVerbs
+from provd.provisioning.recheck import Recheck
 from provd.store.schema import DEVICES, PARAMETERS
 from provd.store.store import Store, Transaction
 
@@ -61,13 +62,16 @@ class TooManyFailuresError(PluginError):
 class MassVerbs:
     """Verbs on many devices. Each takes an operation, which counts the devices and may be cancelled."""
 
-    def __init__(self, store: Store, host: PluginHost, configurer: Configurer, devices: DeviceVerbs) -> None:
+    def __init__(
+        self, store: Store, host: PluginHost, configurer: Configurer, devices: DeviceVerbs, recheck: Recheck
+    ) -> None:
         self._store = store
         self._devices = store.collection(DEVICES)
         self._parameters = store.collection(PARAMETERS)
         self._host = host
         self._configurer = configurer
         self._verbs = devices
+        self._recheck = recheck
 
     def reconfigure(
         self, device_ids: Sequence[str], operation: Operation, *, max_failures: int | None = None
@@ -78,7 +82,11 @@ class MassVerbs:
             OperationCancelledError: somebody wanted it to stop.
             TooManyFailuresError: more than `max_failures` devices could not be configured.
         """
-        return self._for_each(device_ids, self._configurer.configure, operation, max_failures)
+
+        def configure(device_id: str) -> str | None:
+            return self._recheck.work_off([device_id]).get(device_id)
+
+        return self._for_each(device_ids, configure, operation, max_failures)
 
     def devices_of(self, plugin_id: str) -> tuple[str, ...]:
         """The devices that have a plugin."""
