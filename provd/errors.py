@@ -92,6 +92,16 @@ class PluginLoadError(PluginError):
     """A plugin's folder cannot be loaded."""
 
 
+class PackageError(PluginError):
+    """A firmware package cannot be installed or removed; the message says why."""
+
+
+class PackageConflictError(PackageError):
+    """It cannot be done now: somebody is at it, or another package or file stands in the way."""
+
+    http_status = 409
+
+
 class TemplateError(PluginError):
     """A template cannot be found or fails; the message names its file and line.
 
