@@ -5,12 +5,16 @@ from __future__ import annotations
 import ctypes
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 import gevent
 
 TEMPORARY_PREFIX = ".provd-"
 """Temporary files begin with this; one that is left over was left by a crash and may be removed."""
+
+COPY_BYTES = 256 * 1024
+"""How much of a file is held in memory while it is copied."""
 
 
 def write_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
@@ -38,6 +42,28 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool =
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def copy_file(source: Path, path: Path, *, mode: int, label: str = "") -> None:
+    """Put a copy of `source` at `path` whole or not at all, and flush it to the disk; it may be of any size.
+
+    `label` becomes part of the temporary file's name, so that whoever uses this can tell its own after a crash.
+
+    Raises:
+        OSError: as `write_file`.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{label}{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(descriptor, "wb") as file, source.open("rb") as content:
+            shutil.copyfileobj(content, file, COPY_BYTES)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
