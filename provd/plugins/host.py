@@ -111,7 +111,7 @@ class PluginHost:
 
     @contextmanager
     def held(self, plugin_id: str) -> Iterator[None]:
-        """Meanwhile no files of the plugin's devices are made: its folder changes, and old code must not meet new files.
+        """Meanwhile no files of the plugin's devices are made, because old code must not meet the new folder.
 
         Phones are served what there is.
         """

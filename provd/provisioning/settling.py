@@ -34,8 +34,8 @@ from provd.store.store import Store, Transaction
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 10
-_MADE_AT_ONCE = 16
-"""New devices that are made at the same time: enough for one commit to hold many, and known phones have their turn."""
+_MADE_AT_ONCE = 4
+"""New devices that are made at the same time: some for each commit, but few, since known phones wait meanwhile."""
 
 
 class Settler:

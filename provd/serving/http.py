@@ -10,7 +10,7 @@ import errno
 import logging
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 4096
 """Connections that the kernel holds until they are accepted: a boot storm must fit."""
-_ACCEPTED_AT_ONCE = 16
+_ACCEPTED_AT_ONCE = 256
+_STRANGERS_BEGUN_AT_ONCE = 16
+"""Connections from addresses that nobody knows, of those that were accepted; the others have their turn before more."""
 _RECEIVE_BUFFER_BYTES = 32 * 1024
 """What one connection may make the kernel hold: some requests."""
 _SWEEP_SECONDS = 0.5
@@ -53,8 +55,8 @@ class HttpOptions:
 class HttpDoor:
     """Serves files by HTTP on the given listening sockets, plain ones, which it owns from now on.
 
-    When all connections are taken, the one that has waited longest for a request gives way; if all are busy, the
-    new one is answered 503.
+    Whoever connects from a known phone's address comes first. When all connections are taken, the one that has waited
+    longest for a request gives way; if all are busy, the new one is answered 503.
     """
 
     def __init__(self, listeners: Sequence[socket.socket], desk: Desk, options: HttpOptions) -> None:
@@ -70,7 +72,10 @@ class HttpDoor:
         self.request_log = RequestLog("http", "user_agent")
         self.addresses: list[Any] = [listener.getsockname() for listener in listeners]
         self._complaint = Occasionally()
+        self._strangers: deque[tuple[socket.socket, str]] = deque()
         loop = gevent.get_hub().loop
+        self._rest = loop.timer(0)
+        self._rest_waits = False
         self._watchers = {listener: loop.io(listener.fileno(), READ) for listener in self._listeners}
         self._sweeper = loop.timer(_SWEEP_SECONDS, repeat=_SWEEP_SECONDS)
 
@@ -92,6 +97,8 @@ class HttpDoor:
         self.draining = True
         for watcher in self._watchers.values():
             watcher.stop()
+        while self._strangers:
+            self._begin_or_close(*self._strangers.popleft())
         for connection in list(self._waiting):
             connection.hurry()
         deadline = time.monotonic() + drain_s
@@ -99,8 +106,9 @@ class HttpDoor:
             gevent.sleep(0.02)
         for connection in list(self._connections):
             connection.close()
-        self._sweeper.stop()
-        self._sweeper.close()
+        for timer in (self._sweeper, self._rest):
+            timer.stop()
+            timer.close()
         for listener, watcher in self._watchers.items():
             watcher.close()
             listener.close()
@@ -153,7 +161,11 @@ class HttpDoor:
                 log.exception("accepting connections failed")
 
     def _accept_some(self, listener: socket.socket) -> None:
-        """Accept a few, so that other doors have their turn."""
+        """Accept many, begin with known phones, and with a few of the others, so that a flood of those delays none."""
+        self._accept_all(listener)
+        self._begin_strangers()
+
+    def _accept_all(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
                 descriptor, peer = listener._accept()  # type: ignore[attr-defined]  # `accept` makes gevent's sockets
@@ -165,11 +177,23 @@ class HttpDoor:
                     return
                 continue  # that client has gone already
             plain = PlainSocket(listener.family, listener.type, listener.proto, descriptor)
-            try:
-                self._begin(plain, peer)
-            except Exception:
-                plain.close()
-                raise
+            plain.setblocking(False)
+            address = normalize_address(str(peer[0]))
+            if self.desk.knows(address):
+                self._begin_or_close(plain, address)
+            elif len(self._strangers) < self._options.max_connections:
+                self._strangers.append((plain, address))
+            else:
+                self._turn_away(plain, address)
+
+    def _begin_strangers(self) -> None:
+        """Begin with some of those who wait for it; the rest waits until the others have had their turn."""
+        self._rest_waits = False
+        for _ in range(min(_STRANGERS_BEGUN_AT_ONCE, len(self._strangers))):
+            self._begin_or_close(*self._strangers.popleft())
+        if self._strangers and not self._rest_waits:
+            self._rest_waits = True
+            self._rest.start(self._begin_strangers)
 
     def _pause(self, listener: socket.socket, error: OSError) -> None:
         """Wait for some descriptors to be free, instead of being woken again and again."""
@@ -182,19 +206,29 @@ class HttpDoor:
         if not self.draining:
             self._watchers[listener].start(self._accept, listener)
 
-    def _begin(self, plain: socket.socket, peer: tuple[Any, ...]) -> None:
-        plain.setblocking(False)
-        address = normalize_address(str(peer[0]))
-        if self._has_room(address):
-            connection = Connection(plain, address, self, time.monotonic() + self._options.head_timeout_s)
-            self._connections.add(connection)
-            self._waiting[connection] = None
-            self._quota.take(address)
-            connection.begin()
-        else:
-            self.counters["dropped"] += 1
-            self.request_log.refused(address, "", "", "status=503", TOO_MANY)
-            turn_away(plain)
+    def _begin_or_close(self, plain: socket.socket, address: str) -> None:
+        """Begin with a connection; whatever goes wrong ends it, and nothing else."""
+        try:
+            self._begin(plain, address)
+        except Exception:
+            plain.close()
+            if self._complaint.due():
+                log.exception("accepting a connection failed: address=%s", address)
+
+    def _begin(self, plain: socket.socket, address: str) -> None:
+        if not self._has_room(address):
+            self._turn_away(plain, address)
+            return
+        connection = Connection(plain, address, self, time.monotonic() + self._options.head_timeout_s)
+        self._connections.add(connection)
+        self._waiting[connection] = None
+        self._quota.take(address)
+        connection.begin()
+
+    def _turn_away(self, plain: socket.socket, address: str) -> None:
+        self.counters["dropped"] += 1
+        self.request_log.refused(address, "", "", "status=503", TOO_MANY)
+        turn_away(plain)
 
     def _has_room(self, address: str) -> bool:
         """There is room for one more connection, or one that waits gives way."""
