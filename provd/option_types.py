@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from provd.errors import InvalidValueError
 from provd.model import values
@@ -36,7 +36,8 @@ class Type:
         try:
             return self._checked(value)
         except ValueError:
-            raise InvalidValueError(field, value, self.allowed + self._advice(value)) from None
+            shown = without_credentials(value) if isinstance(value, str) else value
+            raise InvalidValueError(field, shown, self.allowed + self._advice(value)) from None
 
     def from_text(self, field: str, text: str) -> Any:
         """The same for a text of the command line, which has no other types.
@@ -47,7 +48,7 @@ class Type:
         try:
             return self._checked(self.parse(text) if self.parse else text)
         except ValueError:
-            raise InvalidValueError(field, text, self.allowed) from None
+            raise InvalidValueError(field, without_credentials(text), self.allowed) from None
 
     def _checked(self, value: Any) -> Any:
         try:
@@ -90,6 +91,12 @@ class Option:
     def as_toml(self) -> str:
         """The option with its default, as a line of a settings file."""
         return f"{self.key} = {json.dumps(self.default)}"
+
+
+def without_credentials(text: str) -> str:
+    """A wrong value as a message may show it: a URL may hold user and password, and who knows where in a wrong one."""
+    before, at, behind = text.rpartition("@")
+    return f"{before[: before.find('://') + 3] if '://' in before else ''}…@{behind}" if at else text
 
 
 def integer(low: int, high: int) -> Type:
@@ -178,6 +185,19 @@ def _location(value: Any) -> str:
     return str(Path(value).absolute())
 
 
+def _proxy(value: Any) -> str:
+    """A proxy's URL; `host:port` is one too, as it was for the existing provd."""
+    if not _text(value):
+        return ""
+    parts = urlsplit(value if "://" in value else f"http://{value}")
+    if parts.scheme != "http" or not parts.hostname or not value.isprintable() or " " in value:
+        raise ValueError
+    if parts.path not in ("", "/") or parts.query or parts.fragment or ("://" not in value and not parts.port):
+        raise ValueError
+    _ = parts.port  # one that is none raises
+    return urlunsplit(("http", parts.netloc, "", "", ""))
+
+
 def _port_range(value: Any) -> tuple[int, int] | None:
     if not _text(value):
         return None
@@ -214,6 +234,7 @@ file = Type("the path of a file", _needed_path)
 path = Type("the path of a file, or an empty text", _path)
 address = Type("an IPv4 or IPv6 address, or an empty text", _address)
 host = Type("an address, a host name, or an empty text", lambda value: values.host("", value) if _text(value) else "")
+proxy = Type("an http URL such as http://user:password@192.0.2.1:3128, or an empty text", _proxy)
 location = Type("the path of a folder, or an http or https URL", _location)
 port_range = Type("two ports joined by a dash, such as 20000-20999, or an empty text", _port_range)
 networks = Type(

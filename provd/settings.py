@@ -26,6 +26,7 @@ from provd.option_types import (
     path,
     port,
     port_range,
+    proxy,
     seconds,
     users,
 )
@@ -55,7 +56,23 @@ OPTIONS: Sequence[Option] = (
            "Whether phones are learnt of from the DHCP server, as soon as that runs xivo-provd-dhcp-hook.",
            reloadable=True),
     Option("general", "plugin_server", location, "/usr/share/xivo-provd/plugins",
-           "Repository of plugins: a folder, or an http or https URL.", "--plugin-repository", "DIR-or-URL"),
+           "Repository of plugins: a folder, or an http or https URL.", "--plugin-repository", "DIR-or-URL",
+           reloadable=True),
+    Option("general", "plugin_signature", choice("optional", "required"), "optional",
+           "Whether the repository's index has to be signed; with a plugin_keyring, a wrong signature is refused in "
+           "both cases.", reloadable=True),
+    Option("general", "plugin_keyring", path, "",
+           "File with the public keys that may sign the repository's index, as gpg --export writes it; empty: "
+           "signatures are not looked at.", reloadable=True),
+    Option("general", "cache_dir", folder, "/var/cache/xivo-provd",
+           "Folder of the plugins' archives that were downloaded, or put there by hand.", reloadable=True),
+    Option("general", "cache_plugin", boolean, True,
+           "Whether a plugin's archive stays in the cache after it was downloaded and used.", reloadable=True),
+    Option("general", "http_proxy", proxy, "",
+           "Proxy for downloads from http URLs; empty: none, whatever the environment says.", reloadable=True),
+    Option("general", "https_proxy", proxy, "", "Proxy for downloads from https URLs; empty: none.", reloadable=True),
+    Option("general", "ftp_proxy", proxy, "",
+           "Proxy for downloads from ftp URLs, which is asked by HTTP; empty: none.", reloadable=True),
     Option("general", "base_raw_config_file", path, "",
            "JSON file with values that lie under every config; empty: none."),
     Option("general", "log_level", choice(*LOG_LEVELS), "info", "How much the log says.", "--log-level", "LEVEL",
@@ -186,6 +203,11 @@ def plugins_folder(settings: Settings) -> Path:
     return Path(settings["general.state_dir"]) / "plugins"
 
 
+def backups_folder(settings: Settings) -> Path:
+    """Where what an administrator may miss is put before it is removed."""
+    return Path(settings["general.state_dir"]) / "backups"
+
+
 def nat_state_file(settings: Settings) -> Path:
     """The file that tells fail2ban's side whether general.nat is on."""
     return Path(settings["general.state_dir"]) / "nat"
@@ -225,6 +247,8 @@ def _settings_files(settings_file: Path | None) -> tuple[list[Path], list[str]]:
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
     """Mistakes in settings that are right when one looks at each alone."""
+    if values["general.plugin_signature"] == "required" and values["general.plugin_keyring"] is None:
+        return ["general.plugin_signature is required, but general.plugin_keyring names no file with keys"]
     port, addresses = values["admin.port"], (values["admin.address"], values["general.bind"])
     if port == values["http.port"] != 0 and _overlap(*addresses):
         return [f"admin.port and http.port are both {port}; on the same address only one door can have it"]

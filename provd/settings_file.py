@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from provd.errors import InvalidValueError
-from provd.option_types import Option
+from provd.option_types import Option, without_credentials
 
 Tables = Mapping[str, Mapping[str, Option]]
 """The options by key, by table."""
@@ -103,7 +103,7 @@ def _explained(text: str, error: str, tables: Tables) -> str:
         advice = _advice_on_value(above, line, tables)
     elif error.startswith("Cannot overwrite"):
         advice = _advice_on_double(above, line)
-    return f"{error}: {line.strip()[:_MAX_SHOWN]!r}{advice}"
+    return f"{error}: {without_credentials(line.strip())[:_MAX_SHOWN]!r}{advice}"
 
 
 def _advice_on_value(above: Sequence[str], line: str, tables: Tables) -> str:
@@ -114,7 +114,7 @@ def _advice_on_value(above: Sequence[str], line: str, tables: Tables) -> str:
     option = tables.get(_table_of(above), {}).get(key)
     if option is not None and option.check.parse is not None:
         return f"; allowed: {option.check.allowed}"
-    return f"; a text needs quotes: {key} = {json.dumps(value[:_MAX_SHOWN], ensure_ascii=False)}"
+    return f"; a text needs quotes: {key} = {json.dumps(without_credentials(value)[:_MAX_SHOWN], ensure_ascii=False)}"
 
 
 def _advice_on_double(above: Sequence[str], line: str) -> str:

@@ -25,7 +25,9 @@ from provd.option_types import (
     path,
     port,
     port_range,
+    proxy,
     seconds,
+    without_credentials,
 )
 
 TYPES = {
@@ -40,6 +42,7 @@ TYPES = {
     "address": address,
     "host": host,
     "location": location,
+    "proxy": proxy,
     "port_range": port_range,
 }
 toml_values = st.one_of(
@@ -203,3 +206,46 @@ def test_an_option_as_a_line_of_a_file(default: Any, line: str) -> None:
     option = Option("table", "key", port, default, "What it does.")
     assert option.as_toml() == line
     assert option.name == "table.key"
+
+
+@pytest.mark.parametrize(
+    ("value", "result"),
+    [
+        ("", ""),
+        ("http://192.0.2.1:3128", "http://192.0.2.1:3128"),
+        ("http://joe:secret@proxy.example/", "http://joe:secret@proxy.example"),
+        ("proxy.example:3128", "http://proxy.example:3128"),
+        ("http://[2001:db8::1]:3128", "http://[2001:db8::1]:3128"),
+    ],
+)
+def test_a_proxy_is_a_url_or_host_and_port(value: str, result: str) -> None:
+    assert proxy("x", value) == result
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "joe:secret@", "https://joe:secret@proxy.example", "http://joe:secret@proxy.example/path",
+        "http://joe:secret@proxy.example:99999", "ftp://joe:secret@h", "http://joe:secret@h?x", "http://joe:sec ret@h",
+        "joe:secret@h", "http://joe:secret@",
+    ],
+)  # fmt: skip
+def test_a_proxy_that_is_none_is_refused_and_no_password_is_shown(value: str) -> None:
+    with pytest.raises(InvalidValueError, match="an http URL such as") as caught:
+        proxy("general.http_proxy", value)
+    message = str(caught.value).partition(" is not allowed")[0]
+    assert "sec" not in message
+    assert "joe" not in message
+    with pytest.raises(InvalidValueError) as caught:
+        proxy.from_text("--proxy", value)
+    assert "sec" not in str(caught.value).partition(" is not allowed")[0]
+
+
+@pytest.mark.parametrize("value", ["proxy", 3128, None, "http://"])
+def test_what_is_no_proxy_at_all_is_refused(value: object) -> None:
+    with pytest.raises(InvalidValueError):
+        proxy("general.http_proxy", value)
+
+
+def test_a_text_without_credentials_is_shown_as_it_is() -> None:
+    assert without_credentials("http://host/x") == "http://host/x"

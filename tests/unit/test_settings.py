@@ -438,3 +438,17 @@ def test_the_default_file_says_of_each_option_what_it_does() -> None:
         place = lines.index(f"# {option.as_toml()}", lines.index(f"[{option.table}]"))
         told = [f"# {option.doc}", f"# Allowed: {option.check.allowed}"] + ["# A reload is enough."] * option.reloadable
         assert lines[place - len(told) - 1 : place] == ["", *told]
+
+
+@pytest.mark.parametrize("line", ["http_proxy = http://joe:secret@h:1", 'http_proxy = "https://joe:secret@h:1"'])
+def test_a_mistake_in_a_proxy_does_not_show_its_password(file: Path, line: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(file, f"[general]\n{line}\n")
+    assert "http_proxy" in str(caught.value)
+    assert "joe:secret" not in str(caught.value)
+
+
+def test_required_signatures_need_keys(file: Path) -> None:
+    with pytest.raises(SettingsError, match=r"plugin_signature is required, but general\.plugin_keyring"):
+        loaded(file, '[general]\nplugin_signature = "required"\n')
+    assert loaded(file, '[general]\nplugin_signature = "required"\nplugin_keyring = "/k"\n')
