@@ -12,6 +12,8 @@ from gevent.monkey import get_original
 
 MAX_PATH_BYTES = 1024
 _MAX_SEGMENT_BYTES = 255
+_DELETED = " (deleted)"
+"""What the kernel adds to the path of an open file that has lost its name."""
 
 _close = get_original("os", "close")  # gevent's tells the hub, which never watches a file
 
@@ -104,8 +106,17 @@ def open_file(root: str, path: str) -> OpenFile | Problem:
     """Open the regular file at a clean `path` below `root`, a real path without a final slash.
 
     Symbolic links are followed as long as they stay below `root`; that is checked on the open file, so that no
-    change in between can lead outside.
+    change in between can lead outside. A file that was replaced in between, as when its plugin is upgraded, is looked
+    for once more.
     """
+    found = _open_below(root, path)
+    if found is None:
+        found = _open_below(root, path)
+    return Problem.NOT_FOUND if found is None else found
+
+
+def _open_below(root: str, path: str) -> OpenFile | Problem | None:
+    """The same; None if the file that was opened does not lie below the root, or not any more."""
     try:
         descriptor = os.open(f"{root}/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
@@ -115,10 +126,13 @@ def open_file(root: str, path: str) -> OpenFile | Problem:
     try:
         status = os.fstat(descriptor)
         real_path = os.readlink(f"/proc/self/fd/{descriptor}")
-        if stat.S_ISREG(status.st_mode) and real_path.startswith(f"{root}/"):
-            real_path = real_path[len(root) + 1 :]
-            return OpenFile(descriptor, status.st_size, status.st_mtime_ns, status.st_ino, real_path)
-        problem = Problem.DIRECTORY if stat.S_ISDIR(status.st_mode) else Problem.NOT_FOUND
+        problem: Problem | None = Problem.DIRECTORY if stat.S_ISDIR(status.st_mode) else Problem.NOT_FOUND
+        if stat.S_ISREG(status.st_mode):
+            is_gone = real_path.endswith(_DELETED) and not path.endswith(_DELETED)
+            if real_path.startswith(f"{root}/") and not is_gone:
+                real_path = real_path[len(root) + 1 :]
+                return OpenFile(descriptor, status.st_size, status.st_mtime_ns, status.st_ino, real_path)
+            problem = None
     except OSError as error:
         problem = _problem_of(error)
     _close(descriptor)

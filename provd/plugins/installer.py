@@ -1,29 +1,31 @@
-"""Unpacking a plugin's archive: into a new folder, moved into place when it is whole."""
+"""Installing, upgrading and uninstalling plugins, as far as files are concerned.
+
+Phones get files all the time, so a plugin's folder changes in one step: it is made ready beside the others and renamed.
+All this waits for the disk; call it in a thread where nobody should wait.
+"""
 
 from __future__ import annotations
 
-import bz2
-import io
 import logging
-import os
-import secrets
-import shutil
-import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from provd.atomicfile import TEMPORARY_PREFIX, sync_folder, write_file
-from provd.errors import AlreadyExistsError, PluginLoadError, RepositoryError
+from provd.atomicfile import sync_folder, write_file
+from provd.errors import AlreadyExistsError, NotFoundError, PluginLoadError, RepositoryError
+from provd.plugins.carrying import Carrier
 from provd.plugins.info import read_plugin_info
 from provd.plugins.repository import Repository
+from provd.plugins.shipped import write_manifest
+from provd.plugins.staging import INSTALL, NEW_MARK, UPGRADE, drop, new_folder, swap, sync_folders, sync_tree
+from provd.plugins.unpacking import unpack
 
 log = logging.getLogger(__name__)
 
-MAX_UNPACKED_BYTES = 64 * 1024 * 1024
-MAX_MEMBERS = 10_000
+Check = Callable[[Path], object]
+"""Looks at a plugin's folder before it is put in place, and raises what is wrong with it."""
 
 
-def install_archive(plugin_id: str, archive: bytes, plugins_folder: Path) -> Path:
+def install_archive(plugin_id: str, archive: bytes, plugins_folder: Path, check: Check = read_plugin_info) -> Path:
     """Unpack the archive of a plugin that is not installed yet; return the plugin's folder.
 
     The archive must hold one folder named as the plugin, with plain files and folders only. The plugin appears
@@ -31,25 +33,137 @@ def install_archive(plugin_id: str, archive: bytes, plugins_folder: Path) -> Pat
 
     Raises:
         AlreadyExistsError: the plugin is installed.
-        PluginLoadError: the archive's `plugin-info` is wrong.
+        PluginLoadError: the check says that it cannot be loaded.
         RepositoryError: the archive is damaged or holds what it must not.
     """
     target = plugins_folder / plugin_id
     if target.exists():
         raise AlreadyExistsError(f"the plugin {plugin_id} is installed already")
-    staging = plugins_folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    staging = None
     try:
+        staging = new_folder(plugins_folder, INSTALL)
         _unpack(plugin_id, archive, staging)
-        unpacked = staging / plugin_id
-        read_plugin_info(unpacked)
-        _sync_tree(unpacked)
-        unpacked.rename(target)
+        check(staging / plugin_id)
+        (staging / plugin_id).rename(target)
         sync_folder(plugins_folder)
     except OSError as error:
         raise RepositoryError(f"{plugin_id}: cannot be unpacked: {error}") from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None:
+            drop(staging)
     return target
+
+
+class Upgrade:
+    """A new version of an installed plugin, made ready beside it. It ends with `swap` or `discard`.
+
+    `folder` is where it can be looked at meanwhile.
+    """
+
+    def __init__(self, plugin_id: str, plugins_folder: Path, staging: Path, shipped: Mapping[str, str]) -> None:
+        self.plugin_id = plugin_id
+        self.folder = staging / plugin_id
+        self._installed = plugins_folder / plugin_id
+        self._staging = staging
+        self._carrier = Carrier(self._installed, self.folder, shipped)
+
+    def carry(self) -> None:
+        """Have the new version keep what is to be kept; `swap` does so once more, and is faster after this.
+
+        Raises:
+            OSError: the disk refuses, or something is in the way.
+        """
+        self._carrier.carry()
+
+    def swap(self) -> None:
+        """Put the new version in place, and remove the old one.
+
+        Nothing below `var` may be lost if it is written at the same time; but from here on, until the plugin has been
+        loaded again, no files of its devices should be made: old code would meet new templates.
+
+        Raises:
+            RepositoryError: the old version is as it was.
+        """
+        try:
+            self._carrier.carry()
+            sync_folders(self.folder)
+            swap(self._installed, self.folder)
+        except OSError as error:
+            self.discard()
+            raise _cannot_upgrade(self.plugin_id, error) from error
+        try:
+            (self._installed / NEW_MARK).unlink(missing_ok=True)
+            self._carrier.carry_rest(self.folder, self._installed)
+        except OSError as error:
+            log.error("upgraded, but not all files were kept: plugin=%s old_version=%s reason=%r",
+                      self.plugin_id, self.folder, str(error))  # fmt: skip
+            return  # the old version stays where it is until the next start
+        drop(self._staging)
+
+    def discard(self) -> None:
+        """Leave the installed version as it is."""
+        drop(self._staging)
+
+
+def prepare_upgrade(plugin_id: str, archive: bytes, plugins_folder: Path) -> Upgrade:
+    """Unpack the archive of another version of an installed plugin, and have it keep what is to be kept.
+
+    Raises:
+        NotFoundError: the plugin is not installed.
+        RepositoryError: the archive is damaged or holds what it must not, or something is in the way.
+    """
+    if not (plugins_folder / plugin_id).is_dir():
+        raise NotFoundError(f"the plugin {plugin_id} is not installed")
+    staging = None
+    try:
+        staging = new_folder(plugins_folder, UPGRADE)
+        (staging / plugin_id).mkdir()
+        write_file(staging / plugin_id / NEW_MARK, b"")
+        sync_folder(staging)
+        upgrade = Upgrade(plugin_id, plugins_folder, staging, _unpack(plugin_id, archive, staging))
+        upgrade.carry()
+    except BaseException as error:
+        if staging is not None:
+            drop(staging)
+        if isinstance(error, OSError):
+            raise _cannot_upgrade(plugin_id, error) from error
+        raise
+    return upgrade
+
+
+def upgrade_archive(plugin_id: str, archive: bytes, plugins_folder: Path, check: Check = read_plugin_info) -> Path:
+    """Put another version of an installed plugin in its place; return the plugin's folder.
+
+    Kept is what is below `var` and did not come with the old version: custom templates, rendered files, firmware. If
+    nobody noted what came with that, everything there is kept. Whatever fails, the old version is untouched.
+
+    Raises:
+        NotFoundError: the plugin is not installed.
+        PluginLoadError: the check says that the new version cannot be loaded.
+        RepositoryError: the archive is damaged or holds what it must not, or something is in the way.
+    """
+    upgrade = prepare_upgrade(plugin_id, archive, plugins_folder)
+    try:
+        check(upgrade.folder)
+    except BaseException:
+        upgrade.discard()
+        raise
+    upgrade.swap()
+    return plugins_folder / plugin_id
+
+
+def update_if_possible(repository: Repository) -> None:
+    """Look what a repository has now; if it cannot be reached, what it had at the last update has to do.
+
+    Raises:
+        RepositoryError: nothing is known of it.
+    """
+    try:
+        repository.update()
+    except RepositoryError as error:
+        if not repository.is_remote or not repository.entries():
+            raise
+        log.warning("repository not updated, going on with its last list: reason=%r", str(error))
 
 
 def log_other_versions(plugin_ids: Iterable[str], repository: Repository, plugins_folder: Path) -> None:
@@ -58,6 +172,8 @@ def log_other_versions(plugin_ids: Iterable[str], repository: Repository, plugin
     Nothing is raised. A repository on the network may take long to answer, so nobody should have to wait for this.
     """
     try:
+        if repository.is_remote:
+            repository.update()
         entries = repository.entries()
     except RepositoryError as error:
         log.info("installed plugins not compared with the repository: reason=%r", str(error))
@@ -75,69 +191,13 @@ def log_other_versions(plugin_ids: Iterable[str], repository: Repository, plugin
             )  # fmt: skip
 
 
-def _unpack(plugin_id: str, archive: bytes, staging: Path) -> None:
-    try:
-        with bz2.open(io.BytesIO(archive)) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r:") as tar:
-            for member in _checked_members(plugin_id, tar):
-                path = staging / member.name
-                if member.isdir():
-                    path.mkdir(parents=True, exist_ok=True)
-                    continue
-                path.parent.mkdir(parents=True, exist_ok=True)
-                content = tar.extractfile(member)
-                write_file(path, content.read() if content else b"", mode=0o644, durable=False)
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise RepositoryError(f"{plugin_id}: the archive is damaged: {error}") from error
+def _unpack(plugin_id: str, archive: bytes, staging: Path) -> Mapping[str, str]:
+    unpack(plugin_id, archive, staging)
+    read_plugin_info(staging / plugin_id)
+    shipped = write_manifest(staging / plugin_id)
+    sync_tree(staging / plugin_id)
+    return shipped
 
 
-class _Bounded(io.RawIOBase):
-    """A file to read from that gives up when too much comes out of it: headers too count, before they are held."""
-
-    def __init__(self, file: bz2.BZ2File) -> None:
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0 or self._file.tell() + size > MAX_UNPACKED_BYTES + tarfile.RECORDSIZE:
-            raise tarfile.ReadError(f"more than {MAX_UNPACKED_BYTES} bytes")
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_SET and offset > MAX_UNPACKED_BYTES + tarfile.RECORDSIZE:
-            raise tarfile.ReadError(f"more than {MAX_UNPACKED_BYTES} bytes")
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-
-def _checked_members(plugin_id: str, tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members one by one, each checked before it is used.
-
-    Raises:
-        RepositoryError: a member is a link or device, lies outside the plugin's folder, or there is too much.
-    """
-    total = 0
-    for count, member in enumerate(tar, 1):
-        parts = member.name.split("/")
-        if not (member.isfile() or member.isdir()):
-            raise RepositoryError(f"{plugin_id}: the archive holds {member.name!r}, which is no plain file or folder")
-        if parts[0] != plugin_id or any(part in ("", ".", "..") for part in parts) or "\0" in member.name:
-            raise RepositoryError(f"{plugin_id}: the archive holds {member.name!r}, outside the folder {plugin_id}")
-        total += member.size
-        if count > MAX_MEMBERS or total > MAX_UNPACKED_BYTES:
-            raise RepositoryError(
-                f"{plugin_id}: the archive holds more than {MAX_MEMBERS} files or {MAX_UNPACKED_BYTES} bytes"
-            )
-        yield member
-
-
-def _sync_tree(folder: Path) -> None:
-    """Flush a folder's files and folders to the disk, so that the rename that follows moves a whole plugin."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            descriptor = os.open(Path(parent, name), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        sync_folder(Path(parent))
+def _cannot_upgrade(plugin_id: str, error: OSError) -> RepositoryError:
+    return RepositoryError(f"{plugin_id}: cannot be upgraded, and stays as it is: {error}")

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import logging
 import re
+import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from provd.plugins.templates import TemplateSet
 log = logging.getLogger(__name__)
 
 _PACKAGE_PREFIX = "_provd_plugin_"
+_TRIAL_PREFIX = f"{_PACKAGE_PREFIX}_trial_"
+"""No plugin id gives this: an underscore in one is written with its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,28 @@ def load_plugin(folder: Path) -> LoadedPlugin:
     """
     if not is_plugin_id(folder.name):
         raise PluginLoadError(f"{folder.name!r} is no plugin id")
+    plugin = _load(folder, _PACKAGE_PREFIX + _as_name(folder.name))
+    _warn_of_unreachable_templates(plugin)
+    return plugin
+
+
+def try_plugin(folder: Path) -> None:
+    """See whether the plugin in `folder` could be loaded, although one of that name may be running.
+
+    Raises:
+        PluginLoadError: see `load_plugin`.
+    """
+    package = _TRIAL_PREFIX + secrets.token_hex(8)
+    try:
+        _load(folder, package)
+    finally:
+        _forget(package)
+
+
+def _load(folder: Path, package: str) -> LoadedPlugin:
     info = read_plugin_info(folder)
     try:
-        code = _plugin_class(_import_entry(folder))(info)
+        code = _plugin_class(_import_entry(folder, package))(info)
         templates = TemplateSet(folder, escape_xml=bool(code.escape_xml), filters=dict(code.filters))
     except PluginLoadError:
         raise
@@ -57,9 +79,7 @@ def load_plugin(folder: Path) -> LoadedPlugin:
         raise PluginLoadError(f"entry.py: {type(error).__name__}: {error}") from error
     except SystemExit as error:
         raise PluginLoadError("entry.py: ends the program") from error
-    plugin = LoadedPlugin(folder.name, folder, info, code, templates)
-    _warn_of_unreachable_templates(plugin)
-    return plugin
+    return LoadedPlugin(folder.name, folder, info, code, templates)
 
 
 def device_file_names(plugin: LoadedPlugin, mac: str) -> list[str]:
@@ -79,12 +99,16 @@ def _warn_of_unreachable_templates(plugin: LoadedPlugin) -> None:
         log.warning("custom template is never used: plugin=%s template=%r reason=%r", plugin.id, path, reason)
 
 
-def _import_entry(folder: Path) -> ModuleType:
+def _as_name(plugin_id: str) -> str:
+    """A plugin id as a part of a module's name, another one for each id."""
+    return re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):x}_", plugin_id)
+
+
+def _import_entry(folder: Path, package: str) -> ModuleType:
     """Import `entry` from a package that is this folder alone.
 
     `from .common import …` works, and two plugins, or two versions of one, never meet.
     """
-    package = _PACKAGE_PREFIX + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):x}_", folder.name)
     _forget(package)
     spec = importlib.util.spec_from_loader(package, loader=None, is_package=True)
     if spec is None or not (folder / "entry.py").is_file():

@@ -20,7 +20,7 @@ import pytest
 
 from provd.atomicfile import TEMPORARY_PREFIX
 from provd.errors import AlreadyExistsError, PluginLoadError, RepositoryError
-from provd.plugins import installer
+from provd.plugins import unpacking
 from provd.plugins.installer import install_archive, log_other_versions
 from provd.plugins.loader import load_plugin
 from provd.plugins.repository import Repository
@@ -137,16 +137,16 @@ def test_members_that_contradict_each_other_are_refused(
 
 
 def test_too_many_files_are_refused(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installer, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(unpacking, "MAX_MEMBERS", 3)
     with pytest.raises(RepositoryError, match="more than 3 files or"):
         install_archive(PLUGIN, whole(), plugins)
     assert_nothing_is_left(plugins)
-    monkeypatch.setattr(installer, "MAX_MEMBERS", 4)
+    monkeypatch.setattr(unpacking, "MAX_MEMBERS", 4)
     install_archive(PLUGIN, whole(), plugins)
 
 
 def test_too_much_content_is_refused_before_it_is_written(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installer, "MAX_UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr(unpacking, "MAX_UNPACKED_BYTES", 1_000_000)
     with pytest.raises(RepositoryError, match="or 1000000 bytes"):
         install_archive(PLUGIN, whole(member(f"{PLUGIN}/zeros", bytes(1_000_000))), plugins)
     assert_nothing_is_left(plugins)
