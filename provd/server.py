@@ -24,19 +24,20 @@ from provd.model.address import is_loopback
 from provd.netinfo import address_facing
 from provd.plugins.host import PluginHost
 from provd.plugins.info import is_plugin_id
-from provd.plugins.installer import install_archive, log_other_versions
-from provd.plugins.repository import Repository
+from provd.plugins.installer import install_archive, log_other_versions, update_if_possible
+from provd.plugins.recovery import recover
 from provd.provisioning.admission import AdmissionLimits
 from provd.provisioning.application import Application
 from provd.reload import compare
 from provd.report import Report
+from provd.repository_settings import open_repository
 from provd.security.log import SecurityLog
 from provd.security.nat import NatSwitch
 from provd.serving.dhcp import DhcpDoor, DhcpOptions
 from provd.serving.http import HttpDoor, HttpOptions
 from provd.serving.probe import http_answers, tftp_answers
 from provd.serving.tftp import TftpDoor, TftpOptions
-from provd.settings import Settings, nat_state_file, plugins_folder, store_path
+from provd.settings import Settings, backups_folder, nat_state_file, plugins_folder, store_path
 from provd.stacks import describe_stacks
 from provd.store.schema import SCHEMA
 from provd.store.sqlite import SqliteBackend
@@ -132,11 +133,14 @@ class Server:
         Raises:
             ProvdError: one cannot be installed.
         """
-        repository = Repository(self._settings["general.plugin_server"])
+        recover(self._host.folder, backups_folder(self._settings))
+        repository = open_repository(self._settings)
         for plugin_id in plugin_ids:
             if not is_plugin_id(plugin_id):
                 raise SettingsError(f"--install-plugin: {plugin_id!r} is no plugin id, such as xivo-aastra-3.3.1-SP2")
         missing = [plugin_id for plugin_id in plugin_ids if not (self._host.folder / plugin_id).exists()]
+        if missing:
+            update_if_possible(repository)
         for plugin_id in missing:
             install_archive(plugin_id, repository.archive(plugin_id), self._host.folder)
             log.info("plugin installed: plugin=%s repository=%s", plugin_id, repository.location)

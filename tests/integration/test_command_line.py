@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -138,18 +139,51 @@ def test_a_repository_that_is_not_there_is_named(settings: Callable[..., list[st
 
 
 def test_a_plugin_is_installed_from_a_web_server(
-    start_server: Callable[..., RunningServer], repository: Path
+    start_server: Callable[..., RunningServer], repository: Path, tmp_path: Path
 ) -> None:
     handler = partial(SimpleHTTPRequestHandler, directory=str(repository))
+    settings = f'[general]\ncache_dir = "{tmp_path}/cache"\n'
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{web.server_address[1]}/"
-        server = start_server(arguments=["--plugin-repository", url])
+        server = start_server(arguments=["--plugin-repository", url], settings=settings)
         web.shutdown()
     assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 200
     assert server.stop() == 0
-    server.start()  # it is there: the repository, gone now, is not asked
+    server.start()  # it is there: the repository, gone now, is not needed
     assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 200
+
+
+def test_without_internet_a_plugin_is_installed_from_what_was_put_there_by_hand(
+    start_server: Callable[..., RunningServer], repository: Path, tmp_path: Path
+) -> None:
+    (archive,) = repository.glob(f"{AASTRA}-*.tar.bz2")
+    copied(archive, tmp_path / "cache")
+    copied(repository / "plugins.db", tmp_path / "server0" / "lib" / "plugins")
+    server = start_server(
+        arguments=["--plugin-repository", "http://127.0.0.1:1/"],
+        settings=f'[general]\ncache_dir = "{tmp_path}/cache"\n',
+    )
+    assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 200
+    assert "repository not updated, going on with its last list" in server.log()
+
+
+def copied(file: Path, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    shutil.copy(file, folder)
+
+
+def test_what_a_crash_left_of_an_upgrade_is_tidied_at_the_start(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server()
+    assert server.stop() == 0
+    plugins = server.state / "lib" / "plugins"
+    aside = plugins / ".provd-upgrade-0" / ".old"
+    aside.mkdir(parents=True)
+    (plugins / AASTRA).rename(aside / AASTRA)
+    server.start()
+    assert http_get(server.http_port, f"/Aastra/{CONFIG}").status == 200
+    assert "upgrade was interrupted, the old version is back" in server.log()
+    assert [path.name for path in plugins.iterdir()] == [AASTRA]
 
 
 def test_a_check_finds_nothing_wrong_beside_a_running_server(server: RunningServer) -> None:
