@@ -10,6 +10,7 @@ from pathlib import Path
 
 from provd.atomicfile import TEMPORARY_PREFIX, sync_folder, write_file
 from provd.errors import NotFoundError, PluginError
+from provd.plugins.custom_templates.originals import FILE_NAME as ORIGINALS
 from provd.plugins.info import is_plugin_id
 from provd.plugins.shipped import is_as_shipped, read_manifest
 from provd.plugins.staging import REMOVING, drop, new_folder
@@ -19,8 +20,11 @@ _SAVED = "saved"
 """A file beside the plugin that is being removed: its templates are in the backup."""
 
 
-def custom_templates(plugin_folder: Path) -> list[str]:
-    """The files below a plugin's `var/templates` that did not come with it, by path below that folder."""
+def templates_to_save(plugin_folder: Path) -> list[str]:
+    """All files below a plugin's `var/templates` that did not come with it, by path below that folder.
+
+    Unlike `provd.plugins.custom_templates`, this leaves out none that no phone would use.
+    """
     manifest = read_manifest(plugin_folder)
     top = plugin_folder / _TEMPLATES
     found = []
@@ -74,7 +78,7 @@ def finish_removal(folder: Path, backups_folder: Path) -> list[Path]:
 
 
 def _save_templates(folder: Path, plugin_id: str, backups_folder: Path) -> Path | None:
-    templates = custom_templates(folder / plugin_id)
+    templates = templates_to_save(folder / plugin_id)
     if not templates:
         return None
     backups_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,9 +87,10 @@ def _save_templates(folder: Path, plugin_id: str, backups_folder: Path) -> Path 
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "wb") as file:
             with tarfile.open(fileobj=file, mode="w:gz") as archive:
-                for path in templates:
-                    name = f"{plugin_id}/{_TEMPLATES}/{path}"
-                    archive.add(folder / name, name, recursive=False)
+                for path in [*(f"{_TEMPLATES}/{each}" for each in templates), ORIGINALS]:
+                    name = f"{plugin_id}/{path}"
+                    if os.path.lexists(folder / name):
+                        archive.add(folder / name, name, recursive=False)
             file.flush()
             os.fsync(file.fileno())
         backup = _name_it(temporary, backups_folder / f"{plugin_id}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")

@@ -11,9 +11,10 @@ import pytest
 
 from provd.errors import NotFoundError, PluginError
 from provd.plugins import removal
+from provd.plugins.custom_templates.originals import FILE_NAME as ORIGINALS
 from provd.plugins.installer import install_archive
 from provd.plugins.recovery import recover
-from provd.plugins.removal import custom_templates, uninstall
+from provd.plugins.removal import templates_to_save, uninstall
 from provd.plugins.staging import REMOVING
 
 from .archives import archive
@@ -40,16 +41,17 @@ def installed(plugins: Path) -> Path:
     return folder
 
 
-def test_custom_templates_are_those_that_did_not_come_with_the_plugin(installed: Path) -> None:
-    assert custom_templates(installed) == ["base.tpl", "common/all.tpl"]
+def test_templates_to_save_are_those_that_did_not_come_with_the_plugin(installed: Path) -> None:
+    assert templates_to_save(installed) == ["base.tpl", "common/all.tpl"]
     write(installed / "var/templates/example.tpl", "edited")
-    assert custom_templates(installed) == ["base.tpl", "common/all.tpl", "example.tpl"]
-    assert custom_templates(installed / "none") == []
+    assert templates_to_save(installed) == ["base.tpl", "common/all.tpl", "example.tpl"]
+    assert templates_to_save(installed / "none") == []
 
 
 def test_a_plugin_goes_and_its_templates_are_saved_for_nobody_else(
     plugins: Path, backups: Path, installed: Path
 ) -> None:
+    write(installed / ORIGINALS, "{}")
     backup = uninstall(PLUGIN_ID, plugins, backups)
     assert list(plugins.iterdir()) == []
     assert backup is not None
@@ -58,11 +60,11 @@ def test_a_plugin_goes_and_its_templates_are_saved_for_nobody_else(
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert stat.S_IMODE(backups.stat().st_mode) == 0o700
     with tarfile.open(backup) as saved:
-        names = [f"{PLUGIN_ID}/var/templates/base.tpl", f"{PLUGIN_ID}/var/templates/common/all.tpl"]
-        assert saved.getnames() == names
+        names = ["var/templates/base.tpl", "var/templates/common/all.tpl", ORIGINALS]
+        assert saved.getnames() == [f"{PLUGIN_ID}/{name}" for name in names]
         install_archive(PLUGIN_ID, archive(), plugins)
         saved.extractall(plugins)
-    assert custom_templates(installed) == ["base.tpl", "common/all.tpl"]
+    assert templates_to_save(installed) == ["base.tpl", "common/all.tpl"]
 
 
 def test_backups_of_the_same_second_have_their_own_names(plugins: Path, backups: Path, installed: Path) -> None:
