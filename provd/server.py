@@ -28,9 +28,10 @@ from provd.plugins.installer import install_archive, log_other_versions, update_
 from provd.plugins.recovery import recover
 from provd.provisioning.admission import AdmissionLimits
 from provd.provisioning.application import Application
+from provd.provisioning.plugins import PluginSource
 from provd.reload import compare
 from provd.report import Report
-from provd.repository_settings import open_repository
+from provd.repository_settings import open_downloader, open_repository
 from provd.security.log import SecurityLog
 from provd.security.nat import NatSwitch
 from provd.serving.dhcp import DhcpDoor, DhcpOptions
@@ -116,7 +117,12 @@ class Server:
         nat = NatSwitch(settings["general.nat"], nat_state_file(settings))
         nat.publish()
         facing = address_facing if is_address_per_phone(settings) else None
-        self._app = Application(self._store, self._host, self._security_log, base, nat, facing)
+        source = PluginSource(
+            repository=lambda: open_repository(self._settings),
+            downloader=lambda: open_downloader(self._settings),
+            backups_folder=backups_folder(settings),
+        )
+        self._app = Application(self._store, self._host, self._security_log, base, nat, facing, source)
         self._app.admission.use(_admission_limits(settings))
         self._app.begin()
         self._app.expiry.use(settings["admission.expire_days"], begin_after_s=_EXPIRY_BEGINS_AFTER_S)

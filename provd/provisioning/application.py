@@ -27,6 +27,7 @@ from provd.provisioning.mass import MassVerbs
 from provd.provisioning.nat_advice import nat_objection, warn_of_devices
 from provd.provisioning.operations import Operations
 from provd.provisioning.phones import PhoneDesk
+from provd.provisioning.plugins import PluginSource, PluginVerbs
 from provd.provisioning.recheck import Recheck
 from provd.provisioning.recognition import Recogniser
 from provd.provisioning.settling import Settler
@@ -43,7 +44,8 @@ class Application:
     """Devices, configs and phones, over a store and the installed plugins.
 
     `base_raw_config` lies under every config: the addresses and ports that phones are told to use. With
-    `address_facing` each phone is told the address that this returns for its own, if there is one.
+    `address_facing` each phone is told the address that this returns for its own, if there is one. Plugins come from
+    `plugin_source`; by default there is none to install.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Application:
         base_raw_config: Mapping[str, Any],
         nat: NatSwitch | None = None,
         address_facing: Callable[[str], str | None] | None = None,
+        plugin_source: PluginSource | None = None,
     ) -> None:
         self._locks = locks = KeyedLocks()
         self.store = store
@@ -69,6 +72,8 @@ class Application:
         self.configs = ConfigVerbs(store, self.recheck)
         self.custom_templates = CustomTemplateVerbs(store, host, self.configurer)
         self.mass = MassVerbs(store, host, self.configurer, self.devices, self.recheck)
+        source = plugin_source or PluginSource.none(host.folder)
+        self.plugins = PluginVerbs(host, self.mass, self.doubts, base_raw_config, source)
         self.operations = Operations()
         self.decisions = Decisions()
         self.admission = Admission(self.nat, security_log, self.unclaimed)
