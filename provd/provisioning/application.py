@@ -11,6 +11,7 @@ import gevent
 from provd.model.config import check_config
 from provd.netinfo import local_addresses
 from provd.plugins.host import PluginHost
+from provd.plugins.requirements import needed_to_report_sensitive_files
 from provd.provisioning.addresses import Addresses
 from provd.provisioning.admission import Admission
 from provd.provisioning.configs import ConfigVerbs
@@ -104,6 +105,7 @@ class Application:
         self.configurer.remove_orphans()
         self.doubts.begin()
         self._warn_of_missing_plugins()
+        self._warn_of_old_plugins()
         self.warn_of_nat()
 
     def end(self) -> None:
@@ -130,6 +132,17 @@ class Application:
             if plugin_id not in self.host.installed:
                 count = self._devices.count("plugin", plugin_id)
                 log.error("plugin is not installed: plugin=%s devices=%d", plugin_id, count)
+
+    def _warn_of_old_plugins(self) -> None:
+        """Name the plugins whose phones' secrets fail2ban cannot watch over."""
+        for plugin_id in sorted(self.host.installed):
+            plugin = self.host.get(plugin_id)
+            needed = needed_to_report_sensitive_files(plugin_id, plugin.info.version) if plugin is not None else None
+            if plugin is not None and needed is not None:
+                log.warning(
+                    "plugin is too old to report sensitive files, upgrade it: plugin=%s version=%s needed=%s",
+                    plugin_id, plugin.info.version, needed,
+                )  # fmt: skip
 
     def set_nat(self, is_on: bool) -> None:
         """Turn the NAT switch; when it is on, say in the background which devices that does not suit."""

@@ -20,7 +20,7 @@ from provd.plugins.files import Problem
 from provd.plugins.repository import Repository
 from provd.provisioning.plugins import PluginSource
 
-from ..plugins.sample import BASE_TEMPLATE, ENTRY, INFO, PLUGIN_ID, write
+from ..plugins.sample import BASE_TEMPLATE, ENTRY, INFO, PLUGIN_ID, write, write_plugin
 from .house import House, phone, phone_number
 
 OTHER = "xivo-other-1.0"
@@ -88,6 +88,21 @@ def test_what_can_be_installed_and_what_is_installed(stocked: House, shelf: Shel
 def test_updating_tells_how_many_there_are(stocked: House) -> None:
     operation = done(stocked, stocked.app.plugins.update)
     assert (operation.error, operation.result) == (None, {"plugins": 1, "rejected": {}})
+
+
+def test_the_start_warns_of_plugins_too_old_to_report_sensitive_files(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.close()
+    for plugin_id, version in (("xivo-aastra-2.0", "1.5"), ("xivo-snom-8.0", "1.6"), ("xivo-digium-1.0", "0.9")):
+        write_plugin(house.plugins_folder, plugin_id, info={**INFO, "version": version})
+    write_plugin(house.plugins_folder, "xivo-polycom-4.0", info={**INFO, "version": "1.0"}, entry="1/0")
+    caplog.clear()
+    house.open()
+    assert [line for line in caplog.messages if "too old" in line] == [
+        "plugin is too old to report sensitive files, upgrade it: plugin=xivo-aastra-2.0 version=1.5 needed=1.6",
+        "plugin is too old to report sensitive files, upgrade it: plugin=xivo-digium-1.0 version=0.9 needed=1.0",
+    ]
 
 
 # --- install
