@@ -13,15 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import gevent
-
 from provd.errors import ConflictError, InvalidValueError, NotFoundError, PluginError
 from provd.model.device import Device
 from provd.model.operation import Operation
 from provd.plugins.host import PluginHost
 from provd.provisioning.configure import Configurer
 from provd.provisioning.devices import DeviceVerbs
-from provd.provisioning.recheck import Recheck
+from provd.provisioning.recheck import Recheck, give_way
 from provd.store.schema import DEVICES, PARAMETERS
 from provd.store.store import Store, Transaction
 
@@ -194,7 +192,7 @@ class MassVerbs:
                     f"stopped after {operation.current} of {len(device_ids)} devices, because it failed for "
                     f"{len(outcome.failed)}: {_some(outcome.failed)}"
                 )
-            gevent.sleep(0)
+            give_way()
         operation.result = outcome.as_data()
         return outcome
 

@@ -14,7 +14,8 @@ import gevent
 
 log = logging.getLogger(__name__)
 
-_PAUSE_SECONDS = 0.001
+_MAX_PAUSE_SECONDS = 0.01
+"""How long phones can hold up the next device's turn: so a storm of them does not stop the work altogether."""
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
 
@@ -84,7 +85,7 @@ class Recheck:
             reason = self._configure(device_id)
             if reason is not None:
                 failures[device_id] = reason
-            gevent.sleep(0)
+            give_way()
         return failures
 
     def stop(self) -> None:
@@ -100,7 +101,10 @@ class Recheck:
             device_id = next(iter(self._waiting))
             count += 1
             failed += not self._is_configured(device_id)
-            gevent.sleep(_PAUSE_AFTER_FAILURE_SECONDS if self.is_waiting(device_id) else _PAUSE_SECONDS)
+            if self.is_waiting(device_id):
+                gevent.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+            else:
+                give_way()
         log.info("files checked: devices=%d failed=%d", count, failed)
         self._worker = None
         self._on_empty()
@@ -112,3 +116,11 @@ class Recheck:
             log.exception("files not checked: device=%s", device_id)
             self._waiting.pop(device_id, None)
             return False
+
+
+def give_way() -> None:
+    """Let phones have their turn: whatever has come for a socket is handled first.
+
+    Where nothing has, this takes no time, unlike a short sleep, which is a millisecond at least.
+    """
+    gevent.with_timeout(_MAX_PAUSE_SECONDS, gevent.idle, timeout_value=None)

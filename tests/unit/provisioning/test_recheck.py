@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
+from gevent import socket
 from gevent.event import Event
 
-from provd.provisioning.recheck import Recheck
+from provd.provisioning.recheck import Recheck, give_way
 from provd.store.schema import PARAMETERS
 from provd.store.sqlite import SqliteBackend
 
@@ -271,3 +272,38 @@ def test_a_stop_in_the_middle_of_a_turn_leaves_the_device_in_the_queue() -> None
     assert begun.wait(5)
     queue.stop()
     assert queue.is_waiting("a")
+
+
+# --- giving way to phones
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """The two ends of a connection."""
+    one, other = socket.socketpair()
+    with one, other:
+        yield one, other
+
+
+def test_who_gives_way_lets_each_phone_go_on_whose_packet_has_come(ends: tuple[socket.socket, socket.socket]) -> None:
+    phone, server = ends
+    answered = gevent.spawn(server.recv, 1)
+    gevent.sleep(0)
+    phone.send(b"x")
+    give_way()
+    assert answered.ready()
+
+
+def test_phones_that_never_stop_asking_do_not_stop_the_work(ends: tuple[socket.socket, socket.socket]) -> None:
+    def echo(end: socket.socket) -> None:
+        while True:
+            end.send(end.recv(1))
+
+    ends[0].send(b"x")
+    storm = [gevent.spawn(echo, end) for end in ends]
+    try:
+        with gevent.Timeout(10):
+            for _ in range(20):
+                give_way()
+    finally:
+        gevent.killall(storm)
