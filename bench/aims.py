@@ -9,12 +9,15 @@ from statistics import mean
 from field import Row
 from flood import Flood
 from identification import costs_by_size, growth_of
+from reconfiguration import Reconfiguration
 
 MAX_CPU_S_PER_1000 = {"http": 0.25, "tftp": 0.30}
 MIN_SHARE_OF_PEER = {"http": 0.5, "tftp": 0.6}
 MAX_GROWTH = 1.1
 MAX_IDENTIFICATION_GROWTH = 1.5
 MAX_SLOWDOWN_IN_FLOOD = 3.0
+MAX_RECONFIGURATION_S_PER_10000 = 6.0
+MAX_DELAY_BY_RECONFIGURATION_MS = 50.0
 MAX_RSS_MB = 400.0
 
 
@@ -38,11 +41,13 @@ class Aim:
         return self.name, f"{self.value:.3g}", limit, "ok" if self.reached else "missed"
 
 
-def aims(rows: Sequence[Row], flooded: Sequence[Flood], largest_rss_mb: float) -> list[Aim]:
+def aims(
+    rows: Sequence[Row], flooded: Sequence[Flood], anew: Sequence[Reconfiguration], largest_rss_mb: float
+) -> list[Aim]:
     """All aims that the rows tell something about; where there are several stores, the worst one counts."""
     return [
         *_costs(rows), *_shares(rows), *_losses(rows), *_growth(rows), *_identification(rows), *_floods(flooded),
-        _memory(rows, largest_rss_mb),
+        *_reconfigurations(anew), _memory(rows, largest_rss_mb),
     ]  # fmt: skip
 
 
@@ -102,6 +107,17 @@ def _floods(flooded: Sequence[Flood]) -> Iterator[Aim]:
         for protocol in flood.quiet:
             name = f"{protocol.upper()}, flood of strangers that {flood.way}: known phones' p99 beside quiet"
             yield Aim(name, flood.slowdown(protocol), MAX_SLOWDOWN_IN_FLOOD)
+
+
+def _reconfigurations(anew: Sequence[Reconfiguration]) -> Iterator[Aim]:
+    for each in anew:
+        per_10_000 = max(each.seconds) * 10_000 / each.devices
+        yield Aim(f"All files made anew, {each.way}: s for 10,000", per_10_000, MAX_RECONFIGURATION_S_PER_10000)
+        for protocol in each.quiet:
+            name = f"{protocol.upper()}, meanwhile, {each.way}: known phones' p99 ms more than quiet"
+            yield Aim(name, each.delay_ms(protocol), MAX_DELAY_BY_RECONFIGURATION_MS)
+        lost = each.failed + sum(result.failed for result in each.meanwhile.values())
+        yield Aim(f"Meanwhile, {each.way}: lost requests and devices", lost, 0)
 
 
 def _memory(rows: Sequence[Row], largest_rss_mb: float) -> Aim:

@@ -56,9 +56,9 @@ def flood(folder: Path, repository: Path, size: Size, way: str, options: Sequenc
     with provd(folder / name, repository, size.flood_devices, _KNOWN, private=private, admission="") as server:
         field = Field(folder, size, [server], [])
         field.check_seeded()
-        quiet = _together(_known_storms(field))
+        quiet = together(known_storms(field))
         before, rss_before_mb = _made_and_refused(server), process.rss_mb(server.pid)
-        flooded = _together({"": _strangers(field, options), **_known_storms(field)})
+        flooded = together({"": _strangers(field, options), **known_storms(field)})
         after, rss_after_mb = _made_and_refused(server), process.rss_mb(server.pid)
     strangers = flooded.pop("")
     requests = strangers.files + strangers.failed
@@ -69,13 +69,13 @@ def flood(folder: Path, repository: Path, size: Size, way: str, options: Sequenc
     )  # fmt: skip
 
 
-def _together(storms: Mapping[str, Storm]) -> dict[str, Result]:
+def together(storms: Mapping[str, Storm]) -> dict[str, Result]:
     """Several storms at the same time."""
     with ThreadPoolExecutor(len(storms)) as pool:
         return dict(zip(storms, pool.map(Storm.run, storms.values()), strict=True))
 
 
-def _known_storms(field: Field) -> dict[str, Storm]:
+def known_storms(field: Field) -> dict[str, Storm]:
     """Known phones that boot at a steady rate, by each protocol its share of it."""
     per_s = _KNOWN_PER_S // len(PROTOCOLS)
     boots = per_s * field.size.flood_s

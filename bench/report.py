@@ -9,6 +9,7 @@ from aims import mean_cost
 from field import PROTOCOLS, Row
 from flood import Flood
 from identification import costs_by_size, growth_of
+from reconfiguration import Reconfiguration
 from servers import Server
 from table import table
 
@@ -115,6 +116,23 @@ def flood_tables(floods: Sequence[Flood]) -> str:
         for each in floods
     ]  # fmt: skip
     return f"{table(header, waiting)}\n\n{table(rest, what_became)}"
+
+
+def reconfiguration_table(anew: Sequence[Reconfiguration]) -> str:
+    """How long it takes to make all files anew, and how long known phones wait meanwhile."""
+    header = ("", "devices", "times", "s", "s at most", "CPU s with the phones", "", "quiet p50 ms", "quiet p99 ms",
+              "meanwhile p50 ms", "meanwhile p99 ms", "failed", "again")  # fmt: skip
+    return table(
+        header,
+        [
+            (each.way, each.devices, len(each.seconds), median(each.seconds), max(each.seconds), median(each.cpu_s),
+             protocol.upper(), quiet.p50_ms, quiet.p99_ms, meanwhile.p50_ms, meanwhile.p99_ms,
+             each.failed + meanwhile.failed, meanwhile.retransmits)
+            for each in anew
+            for protocol, quiet in each.quiet.items()
+            for meanwhile in (each.meanwhile[protocol],)
+        ],
+    )  # fmt: skip
 
 
 def remarks(rows: Sequence[Row]) -> str:

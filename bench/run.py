@@ -30,6 +30,7 @@ from flood import FLOOD_WAYS, Flood, flood
 from identification import identification
 from network import enter_private_network
 from peers import dnsmasq, find_program, missing_peers, nginx, public_copy
+from reconfiguration import Reconfiguration, reconfigurations
 from servers import build_repository, provd, tftpboot
 from storm import BenchError, build_phonestorm
 from table import table
@@ -53,12 +54,15 @@ def main() -> None:
             rows = _measure(field)
             floods = [flood(field.folder, repository, field.size, *way, private=private) for way in FLOOD_WAYS]
             _show("A flood of phones that were never seen before", report.flood_tables(floods))
+            anew = reconfigurations(field.folder, repository, field.size, private=private)
+            _show("All devices' files made anew", report.reconfiguration_table(anew))
             largest = max(field.provds, key=lambda server: server.devices)
-            reached = aims(rows, floods, largest.idle_rss_mb)
+            reached = aims(rows, floods, anew, largest.idle_rss_mb)
             _show("Aims", table(("aim", "measured", "wanted", ""), [aim.cells() for aim in reached]))
             print(f"\n{report.remarks(rows)}")
             if options.json:
-                options.json.write_text(json.dumps(_everything(field, rows, floods, reached, notes), indent=1) + "\n")
+                everything = _everything(field, rows, floods, anew, reached, notes)
+                options.json.write_text(json.dumps(everything, indent=1) + "\n")
     except (BenchError, CalledProcessError) as error:
         sys.exit(f"bench: {error}")
     except KeyboardInterrupt:
@@ -131,7 +135,12 @@ def _show(title: str, text: str) -> None:
 
 
 def _everything(
-    field: Field, rows: Sequence[Row], floods: Sequence[Flood], reached: Sequence[Aim], notes: Sequence[str]
+    field: Field,
+    rows: Sequence[Row],
+    floods: Sequence[Flood],
+    anew: Sequence[Reconfiguration],
+    reached: Sequence[Aim],
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     return {
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
@@ -141,6 +150,7 @@ def _everything(
         "start": {server.name: {"s": server.start_s, "rss_mb": server.idle_rss_mb} for server in field.provds},
         "rows": [asdict(row) for row in rows],
         "floods": [asdict(each) for each in floods],
+        "reconfigurations": [asdict(each) for each in anew],
         "aims": [{**asdict(aim), "reached": aim.reached} for aim in reached],
     }
 

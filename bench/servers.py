@@ -112,6 +112,11 @@ def tftpboot(folder: Path) -> Path:
     return folder / "state" / "plugins" / phones.PLUGIN / "var" / "tftpboot"
 
 
+def custom_templates(folder: Path) -> Path:
+    """Where the provd of a folder has its administrator's templates."""
+    return tftpboot(folder).with_name("templates")
+
+
 @contextmanager
 def provd(
     folder: Path, repository: Path, devices: int, taking_part: int, *, private: bool, admission: str = MANY_NEW_PHONES

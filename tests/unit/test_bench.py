@@ -12,9 +12,11 @@ import field
 import phones
 import process
 import report
+import seed
 from aims import aims
 from flood import Flood
 from identification import takers
+from reconfiguration import Reconfiguration, edit
 from storm import BenchError, Result, combined, parse_report
 from table import table
 
@@ -41,8 +43,14 @@ def flood(**p99_ms):
     return Flood("ask in vain", 10_000, quiet, flooded, 60_000, 3000.0, 2200, 57_800, 70.0, 90.0)
 
 
-def judged(rows, largest_rss_mb=0.0, floods=()):
-    return {aim.name: aim.reached for aim in aims(rows, floods, largest_rss_mb)}
+def anew(way="every file changes", devices=10_000, seconds=(5.0, 4.0), failed=0, **p99_ms):
+    quiet = {protocol: result(p99_ms=2.0) for protocol in p99_ms}
+    meanwhile = {protocol: result(p99_ms=value) for protocol, value in p99_ms.items()}
+    return Reconfiguration(way, devices, seconds, [7.0, 6.0], failed, quiet, meanwhile)
+
+
+def judged(rows, largest_rss_mb=0.0, floods=(), anew=()):
+    return {aim.name: aim.reached for aim in aims(rows, floods, anew, largest_rss_mb)}
 
 
 @pytest.mark.parametrize("number", [0, 255, 256, 99_999, phones.FIRST_NEW, phones.FIRST_NEW + 99_999])
@@ -186,6 +194,34 @@ def test_a_flood_is_shown_with_what_became_of_it():
     assert [cell.strip() for cell in became.splitlines()[2].split("|")[2:-1]] == [
         "10,000", "60,000", "3,000", "2,200", "57,800", "70.0", "90.0",
     ]  # fmt: skip
+
+
+def test_making_all_files_anew_may_take_six_seconds_and_hold_up_no_phone():
+    reached = judged([row()], anew=[anew(http=52.0, tftp=52.1), anew("no file changes", 1000, [0.7], failed=1)])
+    assert reached["All files made anew, every file changes: s for 10,000"] is True
+    assert reached["All files made anew, no file changes: s for 10,000"] is False, "there were only 1,000"
+    assert reached["HTTP, meanwhile, every file changes: known phones' p99 ms more than quiet"] is True
+    assert reached["TFTP, meanwhile, every file changes: known phones' p99 ms more than quiet"] is False
+    assert reached["Meanwhile, every file changes: lost requests and devices"] is True
+    assert reached["Meanwhile, no file changes: lost requests and devices"] is False
+
+
+def test_making_all_files_anew_is_shown_with_what_phones_experience_meanwhile():
+    (line,) = report.reconfiguration_table([anew(http=6.0)]).splitlines()[2:]
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == [
+        "every file changes", "10,000", "2", "4.5", "5.0", "6.5", "HTTP", "1.0", "2.0", "1.0", "6.0", "0", "0",
+    ]  # fmt: skip
+
+
+def test_an_edited_template_changes_every_file_and_back(tmp_path):
+    template = tmp_path / "base.tpl"
+    template.write_text(seed._PADDED_TEMPLATE)
+    texts = [seed._PADDED_TEMPLATE]
+    for is_change in (False, True, True):
+        edit(template, is_change=is_change)
+        texts.append(template.read_text())
+    assert texts[0] == texts[1] != texts[2]
+    assert texts[3] == texts[0]
 
 
 def test_the_rate_is_compared_with_the_peer_at_the_same_number_of_phones():
