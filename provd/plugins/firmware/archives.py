@@ -49,7 +49,10 @@ class Unpacked:
         Raises:
             PackageError: the name leads out of the archive, or there is too much.
         """
-        path = self.files.setdefault(member_name(name), self._folder / str(len(self.files)))
+        key = member_name(name)
+        if not key:
+            raise PackageError(f"{name!r} is not allowed; allowed: the name of a file")
+        path = self.files.setdefault(key, self._folder / str(len(self.files)))
         with path.open("wb") as file:
             self._budget.copy(content, file)
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from provd.errors import PackageError
 
+_NO_NAME = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
@@ -95,9 +98,9 @@ def inner_path(text: str) -> str:
     """`text` without empty and `.` segments, if it names something inside a folder; "" is the folder itself.
 
     Raises:
-        PackageError: it is absolute, has `..`, or is no name.
+        PackageError: it is absolute, has `..` or control characters, or cannot be encoded.
     """
-    if text.startswith("/") or not text.isprintable() or ".." in text.split("/"):
+    if text.startswith("/") or ".." in text.split("/") or _NO_NAME.search(text):
         raise PackageError(f"{text!r} is not allowed; allowed: a path inside the folder, without '..'")
     path = posixpath.normpath(text) if text else ""
     return "" if path == "." else path

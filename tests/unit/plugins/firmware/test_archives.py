@@ -61,7 +61,7 @@ def test_a_zip_that_was_packed_on_windows(work: Path) -> None:
     assert unpack(work, zip_of({"d\\e\\f": b"x"})) == {"d/e/f": b"x"}
 
 
-HOSTILE = ["../x", "/etc/x", "a/../../x", "..", "a/..", "..\\x", "\\etc\\x", "C:\\x", "c:/x", "a\x01b", "a\nb"]
+HOSTILE = ["../x", "/etc/x", "a/../../x", "..", "a/..", "..\\x", "\\etc\\x", "C:\\x", "c:/x", "a\x01b", "a\nb", "a\x85"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -113,11 +113,17 @@ def test_of_two_members_with_one_name_the_later_counts(work: Path) -> None:
     assert unpack(work, tar_of(member("./a", b"long"), member("a", b"2"))) == {"a": b"2"}
 
 
+@pytest.mark.parametrize("name", [".", "./", "./."])
+def test_a_file_without_a_name(work: Path, name: str) -> None:
+    with pytest.raises(PackageError, match="is not allowed; allowed: the name of a file"):
+        unpack(work, tar_of(member(f"{name}/.", b"x")))
+
+
 def test_odd_encodings(work: Path) -> None:
     raw = tar_of(member("ab.bin", b"x")).replace(b"ab.bin", b"\xe9b.bin")
     checksum = sum(raw[:148]) + 8 * 32 + sum(raw[156:512])
     assert unpack(work, raw[:148] + b"%06o\0 " % checksum + raw[156:]) == {"\ufffdb.bin": b"x"}
-    assert unpack(work, zip_of({"été.bin": b"x"})) == {"été.bin": b"x"}
+    assert unpack(work, zip_of({"été\u00a0.bin": b"x"})) == {"été\u00a0.bin": b"x"}
     latin = zip_of({"xt.bin": b"x"}).replace(b"xt.bin", b"\x82t.bin")
     assert unpack(work, latin) == {"ét.bin": b"x"}  # code page 437, as the format says
 
