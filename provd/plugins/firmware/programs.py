@@ -163,6 +163,7 @@ def _unpack(
         regular = stat.S_ISREG(status.st_mode)
         budget.spend(status.st_size if regular else 0, members=1)
         if regular and status.st_nlink == 1:
+            os.chmod(entry.path, 0o600)  # (whatever the archive says)
             files[member_name(os.path.relpath(entry.path, content))] = Path(entry.path)
         elif not stat.S_ISDIR(status.st_mode):
             log.warning("link or device in an archive left out: archive=%s name=%r", archive.name, entry.name)

@@ -34,12 +34,11 @@ def main() -> None:
                 task["command"], cwd=task["folder"], env=task["environment"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        ended_by = watch(process, task)
+        answer = {"ended_by": watch(process, task), "status": process.returncode}
     except OSError as error:
-        print(json.dumps({"ended_by": str(error), "status": None}), flush=True)
-        return
-    print(json.dumps({"ended_by": ended_by, "status": process.returncode}), flush=True)
-    os.killpg(0, signal.SIGKILL)  # whatever it may have left behind, and this process
+        answer = {"ended_by": str(error), "status": None}
+    print(json.dumps(answer), flush=True)
+    os.killpg(0, signal.SIGKILL)  # whatever may be left, and this process
 
 
 def watch(process: subprocess.Popen[bytes], task: dict[str, Any]) -> str | None:
@@ -64,8 +63,10 @@ def too_much(task: dict[str, Any]) -> bool:
     """There are more bytes or files in the folder than there may be."""
     size = 0
     for count, entry in enumerate(walk(task["folder"]), 1):
-        if not entry.is_symlink():
+        try:
             size += entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            continue  # it was removed, or got its final name, in between
         if size > task["max_bytes"] or count > task["max_members"]:
             return True
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -58,7 +59,7 @@ class Workplace:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
     def backup(self, package_id: str) -> Path:
         """Where to keep what an upgrade replaces."""
@@ -79,7 +80,7 @@ class Workplace:
 
     def _mend(self, package_id: str) -> None:
         """Undo or finish what a crash interrupted; the package's lock is held."""
-        shutil.rmtree(self._place(package_id) / "work", ignore_errors=True)
+        _remove(self._place(package_id) / "work")
         record = self._records.all().get(package_id)
         if record is not None and record.phase is not Phase.INSTALLED:
             with self.placing_locked(None):
@@ -89,3 +90,12 @@ class Workplace:
 
     def _place(self, package_id: str) -> Path:
         return self._folder / "pkg" / package_id
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, also in folders that a program has closed to everybody."""
+    for parent, folders, _ in os.walk(folder):
+        for name in folders:
+            if not os.path.islink(os.path.join(parent, name)):
+                os.chmod(os.path.join(parent, name), 0o700)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -171,3 +171,15 @@ def test_files_of_one_content_are_put_down_each(plugin: Plugin) -> None:
     plugin.vendor.files[SITE + "x.bin"] = b"x"
     plugin.install("fw")
     assert plugin.tree() == {"S/6731i.st": b"x", "S/6730i.st": b"x"}
+
+
+def test_folders_that_a_program_closes_are_removed(
+    plugin: Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "bin", "unrar", "mkdir -p a/b; echo > a/b/c; chmod 0 a/b; chmod 0 a; exit 1")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    plugin.offer("fw", {"x.rar": b""}, ["a-b: unrar $FILE1"])
+    for _ in range(2):
+        with pytest.raises(PackageError, match=r"unrar ended with 1|Permission denied"):
+            plugin.install("fw")
+        assert plugin.leftovers() == []

@@ -142,6 +142,12 @@ def test_what_the_program_prints_is_bounded_too(work: Path, stubs: Path) -> None
     assert (work / "output").stat().st_size <= 1_000_000
 
 
+def test_modes_do_not_count(work: Path, stubs: Path) -> None:
+    program(stubs, "unrar", "umask 777; echo 1 > a")
+    assert run(work) == {"a": b"1\n"}
+    assert (work / "content/a").stat().st_mode & 0o777 == 0o600
+
+
 def test_links_and_devices_are_left_out(work: Path, stubs: Path) -> None:
     (work.parent / "secret").write_text("secret")
     links = "ln -s /etc/passwd l; ln ../../secret h; mkfifo f; ln -s / d"
@@ -191,6 +197,7 @@ monkey.patch_all()
 import subprocess, sys, time
 from pathlib import Path
 import gevent
+from gevent.threadpool import ThreadPool
 from provd.model.operation import Operation
 from provd.plugins.firmware import programs
 from provd.plugins.firmware.limits import Budget, Limits
@@ -206,7 +213,7 @@ def tick():
         last = time.monotonic()
 gevent.spawn(tick)
 work = Path(sys.argv[1])
-done = gevent.get_hub().threadpool.spawn(programs.unrar, work / "x.rar", work, Budget(Limits(), Operation()))
+done = ThreadPool(1).spawn(programs.unrar, work / "x.rar", work, Budget(Limits(), Operation()))
 print(sorted(done.get()), max(gaps) < 0.2, len(gaps) > 20)
 """
 
