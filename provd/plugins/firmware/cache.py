@@ -4,15 +4,51 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from provd.errors import PackageError, RepositoryError
 from provd.model.operation import Operation
 from provd.plugins.downloads import Downloader, Source
 from provd.plugins.firmware.limits import chunks
+from provd.plugins.firmware.telling import telling
 from provd.plugins.firmware.values import PackageFile
 
 log = logging.getLogger(__name__)
+
+
+class Cache:
+    """The folder `var/cache`; `lock` gives the lock of a file while it may be written."""
+
+    def __init__(
+        self,
+        folder: Path,
+        downloader: Downloader,
+        auth_downloader: Downloader | None,
+        lock: Callable[[str, Operation], AbstractContextManager[None]],
+    ) -> None:
+        self._folder = folder
+        self._downloader, self._auth_downloader = downloader, auth_downloader
+        self._lock = lock
+
+    def paths(self, files: Iterable[PackageFile]) -> dict[str, Path]:
+        """Where files are, by their local names."""
+        return {file.filename: self._folder / file.filename for file in files}
+
+    def provide_all(self, files: Iterable[PackageFile], operation: Operation) -> None:
+        """Have files there, verified, one after the other; each is a sub-operation.
+
+        Raises:
+            ProvdError: as `provide`.
+        """
+        with telling(operation):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            waiting = [(file, operation.sub(None, file.size)) for file in files]
+            for file, sub in waiting:
+                with telling(sub), self._lock(file.filename, sub):
+                    downloader = self._auth_downloader if file.needs_login else self._downloader
+                    provide(file, self._folder / file.filename, downloader, sub)
 
 
 def provide(file: PackageFile, target: Path, downloader: Downloader | None, operation: Operation) -> None:

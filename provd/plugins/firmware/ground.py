@@ -47,6 +47,14 @@ class Ground:
             log.warning("left where it is, because it was changed: path=%r", path)
         return there == digest
 
+    def is_free(self, path: str, digest: str | None) -> bool:
+        """Nothing is at `path`, or the file with this sum."""
+        try:
+            return self.look(path) in (None, digest)
+        except PackageConflictError as error:
+            log.warning("not put back: %s", error)
+            return False
+
     def folders_for(self, paths: Iterable[str], owned: Set[str]) -> tuple[str, ...]:
         """The folders that have to be made for files, and those that packages have made for others."""
         needed = {parent for path in paths for parent in parents(path)}

@@ -1,8 +1,8 @@
 """The firmware packages of one plugin: listing, installing, upgrading and removing them.
 
-Listing is quick. Everything else may take minutes, so it is called in a native thread of its own: under gevent,
-`gevent.get_hub().threadpool.spawn(manager.install, package_id, operation)`. There it needs no hub, and phones are
-served meanwhile. The process's standard subprocess module is not used, as gevent's works in the main thread alone.
+Listing is quick. Everything else may take minutes, so it is called in a native thread, while phones are served: under
+gevent, `pool.spawn(manager.install, package_id, operation)` with a `gevent.threadpool.ThreadPool` of its own, as the
+hub's is for what is short, such as the store's commits. There it needs no hub, and none of what gevent has patched.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from provd.errors import AlreadyExistsError, NotFoundError, PackageConflictError, ProvdError
 from provd.model.operation import Operation
 from provd.plugins.downloads import Downloader
-from provd.plugins.firmware.cache import provide
+from provd.plugins.firmware.cache import Cache
 from provd.plugins.firmware.database import read_database
 from provd.plugins.firmware.dependencies import install_order
 from provd.plugins.firmware.ground import Ground
@@ -48,13 +48,12 @@ class PackageManager:
         limits: Limits = Limits(),  # noqa: B008  (a value)
     ) -> None:
         self._pkgs = plugin_folder / "pkgs"
-        self._cache = plugin_folder / "var" / "cache"
-        self._downloader, self._auth_downloader = downloader, auth_downloader
         self._folder = inner_path(folder)
         self._limits = limits
         self._records = Records(plugin_folder / "var" / "installed")
         self._placing = Placing(Ground(plugin_folder / "var" / "tftpboot"), self._records)
         self._workplace = Workplace(plugin_folder / "var" / ".packages", self._records, self._placing)
+        self._cache = Cache(plugin_folder / "var" / "cache", downloader, auth_downloader, self._workplace.file_locked)
 
     def problems(self) -> list[str]:
         """What is wrong in `pkgs/`, in sentences for its author."""
@@ -146,26 +145,18 @@ class PackageManager:
             except (ProvdError, OSError) as error:
                 log.error("interrupted package not mended: package=%s reason=%s", name, error)
 
-    # --- the parts
-
     def _with_missing_dependencies(self, package_id: str) -> list[Package]:
         """A package as the last, and before it what has to be installed first."""
         database = read_database(self._pkgs)
         database.find(package_id)
         installed = self.installed()
-        order = install_order(database.packages, package_id)
-        return [database.packages[name] for name in order if name not in installed or name == package_id]
+        wanted = [name for name in install_order(database.packages, package_id) if name not in installed]
+        return [database.packages[name] for name in dict.fromkeys((*wanted, package_id))]
 
     def _install(self, packages: list[Package], operation: Operation, *, explicit: bool) -> None:
         """Download everything, then install one after the other; `explicit` is said of the last one."""
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with telling(operation.sub("download")) as download:
-            files = {file.filename: file for package in packages for file in package.files}
-            waiting = [(file, download.sub(None, file.size)) for file in files.values()]
-            for file, sub in waiting:
-                with telling(sub), self._workplace.file_locked(file.filename, sub):
-                    downloader = self._auth_downloader if file.needs_login else self._downloader
-                    provide(file, self._cache / file.filename, downloader, sub)
+        files = {file.filename: file for package in packages for file in package.files}
+        self._cache.provide_all(files.values(), operation.sub("download"))
         with telling(operation.sub("install")) as install:
             installed = self.installed()
             done: list[str] = []
@@ -185,18 +176,16 @@ class PackageManager:
         records = self._records.all()
         if package_id not in records:
             return  # a removal that was interrupted has been finished meanwhile
-        needing = sorted(name for name, record in records.items() if package_id in record.depends)
-        if needing:
+        if needing := sorted(name for name, record in records.items() if package_id in record.depends):
             raise PackageConflictError(f"the package {package_id} is needed by: {', '.join(needing)}")
         self._placing.take_away(records[package_id])
 
     def _install_one(self, package: Package, record: Record, operation: Operation) -> None:
         with self._workplace.work(package.id) as work:
-            cached = {file.filename: self._cache / file.filename for file in package.files}
-            results = build(package, cached, work, Budget(self._limits, operation), self._folder)
+            files, budget = self._cache.paths(package.files), Budget(self._limits, operation)
+            results = build(package, files, work, budget, self._folder)
             with self._workplace.placing_locked(operation):
-                missing = set(package.depends).difference(self.installed())
-                if missing:
+                if missing := set(package.depends).difference(self.installed()):
                     raise PackageConflictError(f"the package {missing.pop()}, which it needs, was removed meanwhile")
                 self._placing.put(record, results, self._workplace.backup(package.id), operation)
         log.info("package installed: package=%s version=%r files=%d", package.id, package.version, len(results))

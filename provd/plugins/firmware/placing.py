@@ -91,7 +91,7 @@ class Placing:
         Raises:
             OSError: the disk refuses; it can be tried again.
         """
-        self._ground.remove_leftovers(record.files)
+        self._ground.remove_leftovers({**record.files, **(record.previous.files if record.previous else {})})
         if record.phase is Phase.REMOVING:
             self._finish_removal(record)
         elif record.phase is Phase.INSTALLING:
@@ -106,7 +106,7 @@ class Placing:
         self._ground.remove_folders(set(record.folders) - set(record.previous.folders if record.previous else ()))
         for path, digest in before.items():
             kept = backup / digest
-            if kept.exists() and self._ground.look(path) in (None, record.files.get(path)):
+            if kept.exists() and self._ground.is_free(path, record.files.get(path)):
                 self._ground.make_folder_of(path)
                 copy_file(kept, self._ground.root / path, mode=_MODE, label=LABEL)
         if record.previous:

@@ -154,7 +154,7 @@ def test_an_interrupted_removal_is_finished_by_removing_again(plugin: Plugin) ->
 
 
 def test_a_crash_while_a_crash_is_recovered_from(plugin: Plugin) -> None:
-    for event in events(plugin, 3):
+    for event in events(plugin):
         trees, _ = prepare(plugin, upgrade)
         mended = Operation()
         plugin.install("base")
@@ -167,6 +167,18 @@ def test_a_crash_while_a_crash_is_recovered_from(plugin: Plugin) -> None:
         assert plugin.tree() == trees[1]
         if not killed:
             break
+
+
+def test_what_was_put_in_the_way_after_a_crash_stays(plugin: Plugin) -> None:
+    prepare(plugin, upgrade)
+    plugin.install("base")
+    assert any(killed_at(event, plugin, upgrade) and b"n" in plugin.tree().values() for event in range(40, 90))
+    (plugin.root / "S/a").unlink()
+    (plugin.root / "S/a").symlink_to("phone.cfg")
+    (plugin.root / "S/new/n").write_bytes(b"mine")
+    plugin.manager.recover()
+    assert plugin.manager.installed()["fw"].version == "1"
+    assert plugin.tree() == OTHER | RENDERED | OLD | {"B/base": b"b", "S/a": b"secret", "S/new/n": b"mine"}
 
 
 class Late(threading.Event):

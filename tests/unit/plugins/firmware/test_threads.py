@@ -71,6 +71,7 @@ monkey.patch_all()
 import sys, time
 from pathlib import Path
 import gevent
+from gevent.threadpool import ThreadPool
 from provd.model.operation import Operation
 from provd.plugins.firmware.manager import PackageManager
 
@@ -82,7 +83,7 @@ def tick():
         gaps.append(time.monotonic() - last)
         last = time.monotonic()
 gevent.spawn(tick)
-pool = gevent.get_hub().threadpool
+pool = ThreadPool(1)
 manager, operation = PackageManager(Path(sys.argv[1]), None), Operation()
 pool.spawn(manager.install, "fw", operation).get()
 pool.spawn(manager.upgrade, "fw", Operation()).get()
