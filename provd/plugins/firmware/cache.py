@@ -78,10 +78,11 @@ def provide(file: PackageFile, target: Path, downloader: Downloader | None, oper
         if wrong is not None:
             raise RepositoryError(f"the downloaded file {wrong}")
     except RepositoryError as error:
+        said = str(error)
+        if not said.startswith(file.filename):
+            said = f"{file.filename} cannot be downloaded: {said}"
         there = f" The file that is there {wrong}." if target.exists() else ""
-        raise RepositoryError(
-            f"{file.filename} cannot be downloaded: {error}. Put it by hand at {target} ({file.sums}).{there}"
-        ) from error
+        raise RepositoryError(f"{said}. Put it by hand at {target} ({file.sums}).{there}") from error
 
 
 def why_wrong(file: PackageFile, path: Path, operation: Operation) -> str | None:

@@ -22,8 +22,12 @@ _sleep, _close = get_original("time", "sleep"), get_original("os", "close")
 
 
 @contextmanager
-def locked(path: Path, operation: Operation | None = None, *, busy: str | None = None) -> Iterator[None]:
+def locked(
+    path: Path, operation: Operation | None = None, *, busy: str | None = None, shared: bool = False
+) -> Iterator[None]:
     """Hold the lock of the file at `path`, which is made if it is missing and never removed.
+
+    Several may hold it at once if all want it `shared`.
 
     Raises:
         OperationCancelledError: somebody wants the operation to stop while this waits.
@@ -31,7 +35,7 @@ def locked(path: Path, operation: Operation | None = None, *, busy: str | None =
     """
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        while not _try(descriptor):
+        while not _try(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             if busy is not None:
                 raise PackageConflictError(busy)
             if operation is not None:
@@ -42,9 +46,9 @@ def locked(path: Path, operation: Operation | None = None, *, busy: str | None =
         _close(descriptor)
 
 
-def _try(descriptor: int) -> bool:
+def _try(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -2,16 +2,17 @@
 
 Listing is quick. Everything else may take minutes, so it is called in a native thread, while phones are served: under
 gevent, `pool.spawn(manager.install, package_id, operation)` with a `gevent.threadpool.ThreadPool` of its own, as the
-hub's is for what is short, such as the store's commits. There it needs no hub, and none of what gevent has patched.
+hub's is for what is short, such as the store's commits. Catch errors there: gevent's pool prints those that it sees.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from provd.errors import AlreadyExistsError, NotFoundError, PackageConflictError, ProvdError
+from provd.errors import AlreadyExistsError, NotFoundError, PackageConflictError
 from provd.model.operation import Operation
 from provd.plugins.downloads import Downloader
 from provd.plugins.firmware.cache import Cache
@@ -135,15 +136,15 @@ class PackageManager:
 
         Every other operation does so for the packages it is about. Nothing is raised: what cannot be mended is logged.
         """
-        self._workplace.sweep()
-        for name in self._workplace.interrupted():
-            try:
-                with self._workplace.packages_locked([name]):
-                    pass
-            except PackageConflictError:
-                continue
-            except (ProvdError, OSError) as error:
-                log.error("interrupted package not mended: package=%s reason=%s", name, error)
+        self._workplace.recover()
+
+    def held(self) -> AbstractContextManager[None]:
+        """Meanwhile no package is installed or removed, because the plugin itself is being upgraded or uninstalled.
+
+        Raises:
+            PackageConflictError: one is.
+        """
+        return self._workplace.held()
 
     def _with_missing_dependencies(self, package_id: str) -> list[Package]:
         """A package as the last, and before it what has to be installed first."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from provd.errors import PackageConflictError, ProvdError
 from provd.model.operation import Operation
 from provd.plugins.firmware.locks import locked
 from provd.plugins.firmware.placing import Placing
@@ -34,6 +35,8 @@ class Workplace:
             PackageConflictError: somebody else holds one.
         """
         with ExitStack() as stack:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(self._folder / "plugin", busy="the plugin is being changed", shared=True))
             for package_id in package_ids:
                 place = self._place(package_id)
                 place.mkdir(parents=True, exist_ok=True)
@@ -65,18 +68,36 @@ class Workplace:
         """Where to keep what an upgrade replaces."""
         return self._place(package_id) / "backup"
 
-    def interrupted(self) -> list[str]:
+    def held(self) -> AbstractContextManager[None]:
+        """Keep all packages as they are.
+
+        Raises:
+            PackageConflictError: something is being done with one.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return locked(self._folder / "plugin", busy="a package of the plugin is being installed or removed")
+
+    def recover(self) -> None:
+        """Mend what a crash interrupted, but for what is still being done; what cannot be mended is logged."""
+        if not self._folder.is_dir():
+            return
+        with self.placing_locked(None):
+            self._records.remove_leftovers()
+        for package_id in self._interrupted():
+            try:
+                with self.packages_locked([package_id]):
+                    pass
+            except PackageConflictError:
+                continue
+            except (ProvdError, OSError) as error:
+                log.error("interrupted package not mended: package=%s reason=%s", package_id, error)
+
+    def _interrupted(self) -> list[str]:
         """The packages with which something is being done, or was when a crash came."""
         names = {name for name, record in self._records.all().items() if record.phase is not Phase.INSTALLED}
         for kind in ("work", "backup"):
             names.update(path.parent.name for path in self._folder.glob(f"pkg/*/{kind}"))
         return sorted(names)
-
-    def sweep(self) -> None:
-        """Remove what a crash left that belongs to no package."""
-        if self._folder.is_dir():
-            with self.placing_locked(None):
-                self._records.remove_leftovers()
 
     def _mend(self, package_id: str) -> None:
         """Undo or finish what a crash interrupted; the package's lock is held."""
