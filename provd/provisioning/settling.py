@@ -34,7 +34,7 @@ from provd.store.store import Store, Transaction
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 10
-_MADE_AT_ONCE = 4
+_MADE_AT_ONCE = 2
 """New devices that are made at the same time: some for each commit, but few, since known phones wait meanwhile."""
 
 
