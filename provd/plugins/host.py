@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -138,9 +137,10 @@ class PluginHost:
         return plugin.root if plugin else None
 
     def remove_leftovers(self) -> None:
-        """Remove the temporary files and folders that a crash left; they may hold secrets."""
-        for path in self._folder.glob(f"{TEMPORARY_PREFIX}*"):
-            shutil.rmtree(path, ignore_errors=True)
+        """Remove the temporary files that a crash left among the files for phones; they may hold secrets.
+
+        What it left of plugins themselves is the business of `provd.plugins.recovery`.
+        """
         for plugin in self._installed.values():
             for folder, _, names in os.walk(plugin.root):
                 for name in names:

@@ -102,6 +102,7 @@ class Application:
             self._create_standard_configs()
         if not self.store.was_clean:
             self.host.remove_leftovers()
+            self.plugins.recover()
         self.configurer.remove_orphans()
         self.doubts.begin()
         self._warn_of_missing_plugins()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gevent
+from gevent.threadpool import ThreadPool
 
 from provd.errors import AlreadyExistsError, ConflictError, NotFoundError, PluginError
 from provd.model.operation import Operation
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _UPDATE = "(update)"
+_PACKAGES_AT_ONCE = 2
+"""Packages that are worked on at the same time, in threads of their own: those of the hub are for the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,12 @@ class PluginVerbs:
         self._base = base_raw_config
         self._source = source
         self._busy: dict[str, str] = {}
+        self._package_threads = ThreadPool(_PACKAGES_AT_ONCE)
+
+    def recover(self) -> None:
+        """Undo or finish what a crash interrupted in plugins' packages, in the background."""
+        for plugin_id in self._host.installed:
+            self._package_threads.spawn(self.packages(plugin_id).recover)
 
     # --- looking
 
@@ -151,7 +160,7 @@ class PluginVerbs:
             except BaseException:
                 _in_thread(upgrade.discard)
                 raise
-            with self._host.held(plugin_id):
+            with self.packages(plugin_id).held(), self._host.held(plugin_id):
                 _in_thread(upgrade.swap)
                 error = self._host.reload(plugin_id, self._base)
             log.info("plugin upgraded: plugin=%s error=%r", plugin_id, error)
@@ -173,7 +182,8 @@ class PluginVerbs:
             objections = self.objections_to_uninstall(plugin_id)
             if objections and not force:
                 raise ConflictError(f"the plugin {plugin_id} is in use: {'; '.join(objections)}")
-            backup = _in_thread(uninstall, plugin_id, self._host.folder, self._source.backups_folder)
+            with self.packages(plugin_id).held():
+                backup = _in_thread(uninstall, plugin_id, self._host.folder, self._source.backups_folder)
             self._host.unload(plugin_id)
             log.info("plugin uninstalled: plugin=%s templates_saved=%s", plugin_id, backup)
             self._configure(plugin_id, Operation())
@@ -208,15 +218,15 @@ class PluginVerbs:
 
     def install_package(self, plugin_id: str, package_id: str, operation: Operation) -> None:
         """Install a package of a plugin, in a thread; see `PackageManager.install` for what it raises."""
-        _in_thread(self.packages(plugin_id).install, package_id, operation)
+        self._package_threads.apply(self.packages(plugin_id).install, (package_id, operation))
 
     def upgrade_package(self, plugin_id: str, package_id: str, operation: Operation) -> None:
         """Put the package that the plugin has now in the place of the installed one; see `PackageManager.upgrade`."""
-        _in_thread(self.packages(plugin_id).upgrade, package_id, operation)
+        self._package_threads.apply(self.packages(plugin_id).upgrade, (package_id, operation))
 
     def uninstall_package(self, plugin_id: str, package_id: str) -> None:
         """Remove the files of a package; see `PackageManager.uninstall`."""
-        _in_thread(self.packages(plugin_id).uninstall, package_id)
+        self._package_threads.apply(self.packages(plugin_id).uninstall, (package_id,))
 
     def _configure(self, plugin_id: str, operation: Operation) -> dict[str, Any]:
         """Make the files of a plugin's devices anew; a device that cannot be configured does not fail the whole."""
