@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from provd.errors import ConflictError
@@ -11,6 +12,8 @@ from provd.security.nat import NatSwitch
 from provd.store.collection import Collection
 from provd.store.schema import DEVICES
 from provd.store.store import Store, Transaction
+
+log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 10
 
@@ -61,6 +64,12 @@ class Addresses:
                 except ConflictError:
                     continue
         return []
+
+
+def tell_lost(device_ids: Iterable[str], address: str, by: str, now_of: str | None = None) -> None:
+    """Log that devices have lost an address, by what, and whose it is now, if anybody's: an id or a MAC address."""
+    for device_id in device_ids:
+        log.info("device lost its address: device=%s ip=%s by=%s now_of=%s", device_id, address, by, now_of)
 
 
 def put_without_address(transaction: Transaction, devices: Collection, device_ids: Iterable[str]) -> Transaction:

@@ -11,7 +11,7 @@ from provd.model.decision import Decision
 from provd.model.dhcp_event import COMMIT, DhcpEvent
 from provd.model.request import DhcpLease
 from provd.plugins.files import Problem
-from provd.provisioning.addresses import Addresses
+from provd.provisioning.addresses import Addresses, tell_lost
 from provd.provisioning.decisions import Decisions
 from provd.provisioning.locks import KeyedLocks, of_phone
 from provd.provisioning.recognition import Recogniser, Unrecognised
@@ -114,7 +114,7 @@ class LeaseDesk:
         if not forgotten:
             return "nobody has this address"
         decision.device_id = forgotten[0]
-        log.info("device lost its address: device=%s ip=%s by=%s", forgotten[0], event.ip, event.op)
+        tell_lost(forgotten, event.ip, event.op)
         return "address forgotten"
 
     def _commit(self, event: DhcpEvent, mac: str, decision: Decision) -> str:
@@ -126,7 +126,7 @@ class LeaseDesk:
         try:
             device = self._settler.settle(caller)
         except Unrecognised as obstacle:
-            self._addresses.leased_to_another(event.ip, mac)
+            tell_lost(self._addresses.leased_to_another(event.ip, mac), event.ip, event.op, mac)
             self.counters["failed"] += obstacle.problem is Problem.UNAVAILABLE
             return str(obstacle)
         if device.get("ip") != event.ip:

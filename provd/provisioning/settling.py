@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gevent.lock import BoundedSemaphore
 
@@ -16,7 +16,7 @@ from provd.model.device import LAST_CONTACT, Device, needs_rendering
 from provd.occasionally import Occasionally
 from provd.plugins.files import Problem
 from provd.plugins.host import PluginHost
-from provd.provisioning.addresses import put_without_address
+from provd.provisioning.addresses import put_without_address, tell_lost
 from provd.provisioning.admission import Admission
 from provd.provisioning.autoprov import AutoprovConfigs
 from provd.provisioning.configure import Configurer
@@ -155,25 +155,28 @@ class Settler:
             needs_files = needs_files or (is_unfinished(new) and self.retries.take(device_id))
             with self._recheck.turn(device_id, needed=needs_files) as is_due:
                 if new is not old or self._recogniser.is_shared(caller.address):
-                    self._commit(new, config, stored.revision if stored else 0)
+                    losers = self._commit(new, config, stored.revision if stored else 0)
+                    tell_lost(losers, caller.address, caller.decision.protocol, device_id)
                 self._tell(caller, old, new, is_new=is_new)
                 if is_due:
                     caller.decision.rendered = True
                     self._configurer.configure_held(device_id)
             return self._devices.get(device_id) or new
 
-    def _commit(self, new: Device, config: Config | None, revision: int) -> None:
+    def _commit(self, new: Device, config: Config | None, revision: int) -> Sequence[str]:
         """Store a device, and what goes with it: the config made for it, and its address that others lose.
 
-        Behind NAT nobody loses an address.
+        Returns who loses it; behind NAT nobody does.
         """
         transaction = Transaction().put(DEVICES, new["id"], new, revision)
         if config is not None:
             transaction.put(CONFIGS, config["id"], config, 0)
+        others: list[str] = []
         if not self._nat.is_on:
             others = [each for each in self._devices.find("ip", new["ip"]) if each != new["id"]]
             put_without_address(transaction, self._devices, others)
         self._store.commit(transaction)
+        return others
 
     def _tell(self, caller: Caller, old: Device, device: Device, *, is_new: bool) -> None:
         """Log what an administrator wants to know: a new device, or one that has moved or is another model."""

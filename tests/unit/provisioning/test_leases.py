@@ -294,7 +294,34 @@ def test_what_happens_is_counted_and_told(house: House, caplog: pytest.LogCaptur
     device_id = house.the_device()["id"]
     assert any(each.startswith(f"new device: device={device_id} ip={A} mac={MAC} ") for each in messages)
     assert f"device moved: device={device_id} ip={B} before={A} by=dhcp" in messages
-    assert messages[-1] == f"device lost its address: device={device_id} ip={B} by=release"
+    assert messages[-1] == f"device lost its address: device={device_id} ip={B} by=release now_of=None"
+
+
+@pytest.mark.parametrize("by_lease", [True, False])
+def test_who_loses_an_address_to_another_phone_is_told(
+    house: House, caplog: pytest.LogCaptureFixture, by_lease: bool
+) -> None:
+    caplog.set_level(logging.INFO)
+    house.ask(phone(address=A))
+    loser = house.the_device()["id"]
+    if by_lease:
+        house.told(lease(A, OTHER_MAC))
+    else:
+        house.ask(phone(OTHERS, mac=OTHER_MAC, address=A))
+    (other,) = house.devices.find("mac", OTHER_MAC)
+    by = "dhcp" if by_lease else "http"
+    assert caplog.text.count("lost its address") == 1
+    assert f"device lost its address: device={loser} ip={A} by={by} now_of={other}" in caplog.text
+
+
+def test_who_loses_an_address_to_a_machine_that_is_no_phone_is_told(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    house.ask(phone(address=A))
+    house.told(lease(A, OTHER_MAC, vendor_class=None))
+    device_id = house.the_device()["id"]
+    assert f"device lost its address: device={device_id} ip={A} by=commit now_of={OTHER_MAC}" in caplog.text
 
 
 def test_no_lock_is_left(house: House) -> None:
