@@ -79,6 +79,10 @@ class Decision:
             self.file, result, self.size_bytes, time.monotonic() - self._began,
         ))  # fmt: skip
 
+    def fail(self, error: BaseException) -> None:
+        """The request has ended by an error that nobody has thought of; the log has the rest."""
+        self.end(f"failed: {type(error).__name__}; the server's log says why")
+
 
 def device_of(record: Record) -> str | None:
     """The device that the request of a record belongs to."""

@@ -94,6 +94,9 @@ class LeaseDesk:
                 self.counters["failed"] += 1
                 result = f"the store fails: {error}"
                 log.error("lease not noted: op=%s ip=%s mac=%s error=%s", event.op, event.ip, event.mac, error)
+            except BaseException as error:
+                decision.fail(error)
+                raise
         decision.end(result)
         log.debug(
             "lease: op=%s ip=%s mac=%s device=%s result=%r", event.op, event.ip, event.mac, decision.device_id, result

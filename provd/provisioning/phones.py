@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class PhoneDesk:
     """Answers phones' requests. A known phone of which nothing changed costs no write, no lock and no wait.
 
-    A request that was answered carries its decision trace; the door says there how it ended.
+    A request carries its decision trace, and the door says there how it ended, unless an error comes out of here.
     """
 
     def __init__(
@@ -56,6 +56,23 @@ class PhoneDesk:
     def quick(self, request: PhoneRequest) -> OpenFile | Problem | None:
         """The answer, if nothing has to be stored or rendered for it; otherwise None, and `handle` is needed."""
         request.decision = decision = self._decision_of(request)
+        try:
+            return self._quick(request, decision)
+        except BaseException as error:
+            decision.fail(error)
+            raise
+
+    def handle(self, request: PhoneRequest) -> OpenFile | Problem:
+        """The answer to any request; may wait for the store and for other requests of the same phone."""
+        decision = request.decision or self._decision_of(request)
+        request.decision = decision
+        try:
+            return self._handle(request, decision)
+        except BaseException as error:
+            decision.fail(error)
+            raise
+
+    def _quick(self, request: PhoneRequest, decision: Decision) -> OpenFile | Problem | None:
         caller = self._recogniser.caller(request, decision)
         device_id = self._recogniser.find(caller)
         if device_id is None:
@@ -67,10 +84,7 @@ class PhoneDesk:
         reply = self._files.serve(request, device)
         return None if reply is Problem.MISSING else self._noted(decision, _explained(reply, device), device)
 
-    def handle(self, request: PhoneRequest) -> OpenFile | Problem:
-        """The answer to any request; may wait for the store and for other requests of the same phone."""
-        decision = request.decision or self._decision_of(request)
-        request.decision = decision
+    def _handle(self, request: PhoneRequest, decision: Decision) -> OpenFile | Problem:
         caller = self._recogniser.caller(request, decision)
         try:
             device = self._settler.settle(caller)

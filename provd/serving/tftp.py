@@ -290,6 +290,7 @@ class TftpDoor:
         if reply is not None:
             self._answer(asked, reply, request.decision)
         elif self._pool.full():
+            _end(request.decision, "no answer: too many requests wait for the store")
             self._drop(asked, "too many requests wait for the store")
         else:
             self._identifying.add(asked.peer)

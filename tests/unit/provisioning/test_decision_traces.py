@@ -114,6 +114,28 @@ def test_a_phone_that_the_store_turns_away(house: House) -> None:
     assert (trace["device"], trace["plugin"], trace["file"]) == (None, None, None)
 
 
+class Unforeseen(Exception):
+    """Nobody has thought of this."""
+
+
+def fails(*_: object) -> Any:
+    raise Unforeseen
+
+
+@pytest.mark.parametrize("where", ["find", "why_not_admitted", "wanted"])
+def test_what_fails_in_a_way_that_nobody_has_thought_of(
+    house: House, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Of all requests, that is the one that somebody will ask about."""
+    monkeypatch.setattr(house.app.phones._recogniser, where, fails)
+    for ask in (lambda: house.ask(phone()), lambda: house.told(lease())):
+        before = len(house.app.decisions)
+        with pytest.raises(Unforeseen):
+            ask()
+        assert len(house.app.decisions) == before + 1
+        assert last(house)["result"] == "failed: Unforeseen; the server's log says why"
+
+
 def test_leases_have_traces_too(house: House) -> None:
     house.told(lease())
     trace = last(house)

@@ -13,7 +13,7 @@ import pytest
 from provd.model.decision import Decision, Record, as_data
 from provd.model.request import PhoneRequest
 from provd.plugins.files import Problem
-from provd.serving import http_connection
+from provd.serving import http_connection, tftp
 from provd.serving.desk import Reply
 from provd.serving.http import HttpDoor, HttpOptions
 from provd.serving.tftp import TftpDoor, TftpOptions
@@ -200,3 +200,18 @@ def test_a_transfer_that_gives_way(opened: ExitStack, desk: TracingDesk) -> None
         outside(silent.answer, "file")
         outside(late.answer, "file")
         assert desk.result(0) == ("gave way to a new request", len(CONTENT))
+
+
+def test_a_transfer_for_which_too_many_wait_for_the_store(
+    opened: ExitStack, desk: TracingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tftp, "_MAX_IDENTIFYING", 1)
+    desk.may_go_on.clear()
+    port = port_of(tftp_door(opened, desk))
+    with TftpPhone(port) as first, TftpPhone(port) as second:
+        first.ask("slow/nothing")
+        until(lambda: desk.asked_for == 1)
+        second.ask("slow/nothing")
+        assert desk.result() == ("no answer: too many requests wait for the store", 0)
+        desk.may_go_on.set()
+        assert desk.result(1)[0] == "error 1: no such file for this phone"
