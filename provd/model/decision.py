@@ -74,7 +74,7 @@ class Decision:
         keep, self._keep = self._keep, None
         keep((
             time.time(), self.protocol, self.address, self.path[:_MAX_KEPT], self.agent[:_MAX_KEPT],
-            tuple([(plugin_id, _values(identity)) for plugin_id, identity in self.answers]), _values(self.identity),
+            tuple([(plugin_id, _kept(identity)) for plugin_id, identity in self.answers]), _values(self.identity),
             self.rule, self.device_id, self.changes, tuple(self.levels), self.admission, self.rendered, self.plugin,
             self.file, result, self.size_bytes, time.monotonic() - self._began,
         ))  # fmt: skip
@@ -107,7 +107,7 @@ def as_data(record: Record) -> dict[str, Any]:
         "address": address,
         "path": path,
         "user_agent": agent,
-        "extracted": {plugin_id: _shown(values) for plugin_id, values in answers},
+        "extracted": {plugin_id: _known(values) for plugin_id, values in answers},
         "identity": _known(identity),
         "rule": rule,
         "device": device_id,
@@ -131,9 +131,12 @@ def _known(values: Sequence[str | None]) -> dict[str, str]:
     return {key: value for key, value in zip(IDENTITY_KEYS, values, strict=True) if value is not None}
 
 
-def _shown(values: Sequence[Any]) -> dict[str, str]:
-    """What one plugin answered, which may be anything."""
-    return {key: str(value)[:_MAX_KEPT] for key, value in _known(values).items()}
+def _kept(answer: Identity) -> tuple[str | None, ...]:
+    """What is kept of one plugin's answer: that may be anything of any size, and what is no text is not even asked."""
+    return tuple([
+        value[:_MAX_KEPT] if type(value) is str else None if value is None else f"(no text: {type(value).__name__})"
+        for value in _values(answer)
+    ])  # fmt: skip
 
 
 def _level(level: int) -> str | int:

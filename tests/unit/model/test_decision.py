@@ -102,8 +102,24 @@ def test_long_texts_are_cut() -> None:
     assert (data["path"], data["user_agent"]) == ("p" * 200, "a" * 200)
 
 
-@pytest.mark.parametrize("value", [b"\xff", "x" * 10_000, "a\n\0b", 1, ["a"], {"a": object()}, "\u2028"])
+class Unspeakable:
+    """A value that cannot even be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("value", [b"\xff", "x" * 10_000, "a\n\0b", 1, ["a"], {"a": object()}, "\u2028", Unspeakable()])
 def test_what_a_plugin_answers_can_be_shown_whatever_it_is(value: Any) -> None:
     trace = Trace()
     trace.decision.answers = [("a", Identity(vendor=value))]
     assert len(json.dumps(trace.data()["extracted"])) < 1000
+
+
+def test_of_what_a_plugin_answers_no_more_is_kept_than_is_told() -> None:
+    """Many thousands of traces are kept, and a phone may send what a careless plugin takes for the name of a model."""
+    trace = Trace()
+    trace.decision.answers = [("a", Identity(vendor="v" * 10_000, model=["m"] * 10_000, mac="m"))]  # type: ignore[arg-type]
+    extracted = trace.data()["extracted"]["a"]
+    assert extracted == {"vendor": "v" * 200, "model": "(no text: list)", "mac": "m"}
+    assert len(repr(trace.records)) < 1000
