@@ -6,6 +6,7 @@ those that nobody has claimed by changing them are limited in number.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
@@ -13,8 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from provd.model.address import network_of
+from provd.occasionally import OccasionallyForEach
 from provd.security.log import SecurityLog
 from provd.security.nat import NatSwitch
+
+log = logging.getLogger(__name__)
 
 MAX_ADDRESSES = 10_000
 """Addresses whose buckets are remembered; of more, the one that made a device longest ago is forgotten."""
@@ -88,6 +92,7 @@ class Admission:
         self._all = Bucket(self.limits.burst, clock())
         self._by_address: OrderedDict[str, Bucket] = OrderedDict()
         self._being_made = 0
+        self._complaint = OccasionallyForEach()
 
     def use(self, limits: AdmissionLimits) -> None:
         """Keep to these limits from now on; if they are others than before, the bursts begin anew."""
@@ -139,9 +144,20 @@ class Admission:
         return bucket
 
     def refuse(self, address: str, limit: str) -> None:
-        """Count a refusal, and tell the security log."""
+        """Count a refusal, and tell the security log; of each limit, tell the administrator now and then."""
         self.refused[limit] += 1
         self._security_log.new_device_refused(address, limit)
+        if self._complaint.due(limit):
+            option, unreported = self._option_of(limit), self._complaint.missed
+            advice = f"if these are your phones, raise admission.{option}"
+            line = "new phones are refused: limit=%s address=%s advice=%r unreported=%d"
+            log.warning(line, limit, address, advice, unreported)
+
+    def _option_of(self, limit: str) -> str:
+        """The setting that sets a limit."""
+        if limit == ADDRESS_LIMIT:
+            return "nat_address_burst" if self._nat.is_on else "address_burst"
+        return "burst" if limit == TOTAL_LIMIT else "max_unclaimed"
 
     def _address_limits(self) -> tuple[int, int]:
         limits = self.limits

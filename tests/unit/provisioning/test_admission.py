@@ -198,6 +198,33 @@ def test_many_addresses_that_are_refused_do_not_fill_the_disk(
     assert len((tmp_path / "security.log").read_text().splitlines()) == 100
 
 
+@pytest.mark.parametrize(
+    ("limit", "nat", "option"),
+    [
+        (ADDRESS_LIMIT, False, "address_burst"),
+        (ADDRESS_LIMIT, True, "nat_address_burst"),
+        (TOTAL_LIMIT, False, "burst"),
+        (FULL, False, "max_unclaimed"),
+    ],
+)
+def test_the_administrator_is_told_now_and_then_which_setting_refuses_phones(
+    keeper: Gatekeeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    limit: str, nat: bool, option: str,
+) -> None:  # fmt: skip
+    now = [1000.0]
+    monkeypatch.setattr("provd.occasionally.time.monotonic", lambda: now[0])
+    keeper.nat.set(nat)
+    for _ in range(5):
+        keeper.admission.refuse(ADDRESS, limit)
+    now[0] += 61
+    keeper.admission.refuse(OTHER_ADDRESS, limit)
+    advice = f"'if these are your phones, raise admission.{option}'"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"new phones are refused: limit={limit} address={ADDRESS} advice={advice} unreported=0",
+        f"new phones are refused: limit={limit} address={OTHER_ADDRESS} advice={advice} unreported=4",
+    ]
+
+
 # --- phones
 
 
