@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from provd.model.address import network_of
+from provd.model.address import is_ipv6, network_of
 from provd.occasionally import OccasionallyForEach
 from provd.security.log import SecurityLog
 from provd.security.nat import NatSwitch
@@ -108,7 +108,7 @@ class Admission:
             return FULL
         now = self._clock()
         bucket = self._by_address.get(network_of(address))
-        if bucket is not None and not bucket.has_token(*self._address_limits(), now):
+        if bucket is not None and not bucket.has_token(*self._address_limits(address), now):
             return ADDRESS_LIMIT
         return None if self._all.has_token(self.limits.burst, self.limits.per_minute, now) else TOTAL_LIMIT
 
@@ -137,7 +137,7 @@ class Admission:
         site = network_of(address)
         bucket = self._by_address.pop(site, None)
         if bucket is None:
-            bucket = Bucket(self._address_limits()[0], self._clock())
+            bucket = Bucket(self._address_limits(address)[0], self._clock())
             if len(self._by_address) >= MAX_ADDRESSES:
                 self._by_address.popitem(last=False)
         self._by_address[site] = bucket
@@ -148,19 +148,23 @@ class Admission:
         self.refused[limit] += 1
         self._security_log.new_device_refused(address, limit)
         if self._complaint.due(limit):
-            option, unreported = self._option_of(limit), self._complaint.missed
+            option, unreported = self._option_of(limit, address), self._complaint.missed
             advice = f"if these are your phones, raise admission.{option}"
             line = "new phones are refused: limit=%s address=%s advice=%r unreported=%d"
             log.warning(line, limit, address, advice, unreported)
 
-    def _option_of(self, limit: str) -> str:
+    def _option_of(self, limit: str, address: str) -> str:
         """The setting that sets a limit."""
         if limit == ADDRESS_LIMIT:
-            return "nat_address_burst" if self._nat.is_on else "address_burst"
+            return "nat_address_burst" if self._is_shared(address) else "address_burst"
         return "burst" if limit == TOTAL_LIMIT else "max_unclaimed"
 
-    def _address_limits(self) -> tuple[int, int]:
+    def _is_shared(self, address: str) -> bool:
+        """Several phones may share a bucket: behind NAT an address, of IPv6 a /64, which a whole site may be in."""
+        return self._nat.is_on or is_ipv6(address)
+
+    def _address_limits(self, address: str) -> tuple[int, int]:
         limits = self.limits
-        if self._nat.is_on:
+        if self._is_shared(address):
             return limits.nat_address_burst, limits.nat_address_per_minute
         return limits.address_burst, limits.address_per_minute

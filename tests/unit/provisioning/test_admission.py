@@ -99,9 +99,18 @@ def test_whoever_is_refused_takes_nothing_from_the_others(keeper: Gatekeeper) ->
     [(["2001:db8::8", "2001:db8:0:0:ffff::1"], True), (["2001:db8:0:1::7", "192.0.2.7"], False)],
 )
 def test_an_ipv6_network_is_one_address(keeper: Gatekeeper, others: list[str], shares: bool) -> None:
-    keeper.use(address_burst=1)
+    keeper.use(address_burst=1, nat_address_burst=1)
     assert keeper.admits("2001:db8::7")
     assert [keeper.admits(other) for other in others] == [not shares] * len(others)
+
+
+def test_an_ipv6_network_may_be_a_whole_site_of_phones(keeper: Gatekeeper) -> None:
+    """Its phones are not to be refused, and then banned, because they share a network, as all of a site do."""
+    keeper.use(address_burst=1, nat_address_burst=5, nat_address_per_minute=60)
+    assert [keeper.admits(f"2001:db8::{number}") for number in range(1, 7)] == [True] * 5 + [False]
+    keeper.now += 1.1
+    assert keeper.admitted(2, "2001:db8::99") == 1
+    assert keeper.admitted(2, ADDRESS) == 1
 
 
 def test_behind_nat_an_address_has_other_limits(keeper: Gatekeeper) -> None:
@@ -199,29 +208,30 @@ def test_many_addresses_that_are_refused_do_not_fill_the_disk(
 
 
 @pytest.mark.parametrize(
-    ("limit", "nat", "option"),
+    ("address", "limit", "nat", "option"),
     [
-        (ADDRESS_LIMIT, False, "address_burst"),
-        (ADDRESS_LIMIT, True, "nat_address_burst"),
-        (TOTAL_LIMIT, False, "burst"),
-        (FULL, False, "max_unclaimed"),
+        (ADDRESS, ADDRESS_LIMIT, False, "address_burst"),
+        (ADDRESS, ADDRESS_LIMIT, True, "nat_address_burst"),
+        ("2001:db8::7", ADDRESS_LIMIT, False, "nat_address_burst"),
+        (ADDRESS, TOTAL_LIMIT, False, "burst"),
+        (ADDRESS, FULL, False, "max_unclaimed"),
     ],
 )
 def test_the_administrator_is_told_now_and_then_which_setting_refuses_phones(
     keeper: Gatekeeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
-    limit: str, nat: bool, option: str,
+    address: str, limit: str, nat: bool, option: str,
 ) -> None:  # fmt: skip
     now = [1000.0]
     monkeypatch.setattr("provd.occasionally.time.monotonic", lambda: now[0])
     keeper.nat.set(nat)
     for _ in range(5):
-        keeper.admission.refuse(ADDRESS, limit)
+        keeper.admission.refuse(address, limit)
     now[0] += 61
-    keeper.admission.refuse(OTHER_ADDRESS, limit)
+    keeper.admission.refuse(address, limit)
     advice = f"'if these are your phones, raise admission.{option}'"
     assert [record.getMessage() for record in caplog.records] == [
-        f"new phones are refused: limit={limit} address={ADDRESS} advice={advice} unreported=0",
-        f"new phones are refused: limit={limit} address={OTHER_ADDRESS} advice={advice} unreported=4",
+        f"new phones are refused: limit={limit} address={address} advice={advice} unreported=0",
+        f"new phones are refused: limit={limit} address={address} advice={advice} unreported=4",
     ]
 
 
