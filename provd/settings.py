@@ -50,7 +50,7 @@ OPTIONS: Sequence[Option] = (
            "several devices, and phones are recognised only by what names them, such as the MAC address.",
            reloadable=True),
     Option("general", "phone_networks", networks, [],
-           "Networks that phones may come from, all if there are none; requests from elsewhere are not answered.",
+           "Networks that phones may come from, all if there are none; requests from elsewhere are refused.",
            reloadable=True),
     Option("general", "dhcp_integration", boolean, True,
            "Whether phones are learnt of from the DHCP server, as soon as that runs xivo-provd-dhcp-hook.",
