@@ -88,7 +88,7 @@ class Recogniser:
     def wanted(self, device: Device, caller: Caller) -> Device:
         """The device as it should be after this request; `device` itself if nothing changes."""
         wanted = with_identity(device, caller.identity, caller.address)
-        if LAST_CONTACT in device and device[LAST_CONTACT] < today():
+        if LAST_CONTACT in device and device[LAST_CONTACT] != today():  # later, if the clock was wrong
             wanted = {**wanted, LAST_CONTACT: today()}
         plugin_id = wanted.get("plugin") or ""
         is_better_known = any(wanted.get(key) != device.get(key) for key in ("vendor", "model"))

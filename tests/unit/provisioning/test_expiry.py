@@ -109,6 +109,13 @@ def test_last_contact_is_written_at_most_once_a_day(house: House, monkeypatch: p
         assert house.the_device()["last_contact"] == date
 
 
+def test_a_day_that_a_wrong_clock_noted_does_not_stay(house: House) -> None:
+    """Or a device that came while the clock was years ahead would be kept for as long."""
+    silent_device(house, days_ago=-3650)
+    house.ask(phone_number(1))
+    assert house.the_device()["last_contact"] == today()
+
+
 def test_of_a_claimed_device_no_contact_is_noted(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.ask(phone())
     house.app.devices.change(house.the_device()["id"], house.the_device())
