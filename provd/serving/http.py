@@ -38,6 +38,7 @@ _RECEIVE_BUFFER_BYTES = 32 * 1024
 _SWEEP_SECONDS = 0.5
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_IN_SHORTAGE_S = 0.1
+_PROXY_TOLD_EACH_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class HttpDoor:
         self.request_log = RequestLog("http", "user_agent")
         self.addresses: list[Any] = [listener.getsockname() for listener in listeners]
         self._complaint = Occasionally()
+        self._proxy_complaint = Occasionally(_PROXY_TOLD_EACH_S)
         self._strangers: deque[tuple[socket.socket, str]] = deque()
         loop = gevent.get_hub().loop
         self._rest = loop.timer(0)
@@ -135,6 +137,12 @@ class HttpDoor:
     def trusted_proxies(self) -> int:
         """How many proxies stand between the phones and this server."""
         return self._options.trusted_proxies
+
+    def not_trusted(self, peer: str) -> None:
+        """Tell, now and then, of a request through a proxy, whose address all phones behind it seem to have."""
+        if self._proxy_complaint.due():
+            line = "a request came through a proxy that is not trusted, so it counts as the proxy's: proxy=%s advice=%r"
+            log.warning(line, peer, "if the proxy is yours, see the setting http.trusted_proxies")
 
     def busy(self, connection: Connection) -> None:
         """A request is being answered: the connection does not give way to others."""

@@ -92,6 +92,9 @@ class Keeper(Protocol):
     def request_log(self) -> RequestLog:
         """Where requests leave their trace."""
 
+    def not_trusted(self, peer: str) -> None:
+        """A request says that it came through a proxy, but there should be none."""
+
     def busy(self, connection: Connection) -> None:
         """A request is being answered: the connection does not give way to others."""
 
@@ -247,6 +250,8 @@ class Connection:
         path, query = target or (head.target.decode("latin-1"), "")
         forwarded_for = head.headers.get("x-forwarded-for")
         address = client_address(self.address, forwarded_for, self._keeper.trusted_proxies)
+        if forwarded_for is not None and not self._keeper.trusted_proxies:
+            self._keeper.not_trusted(self.address)
         request = HttpRequest(address, path, query, head.headers)
         is_probe = head.method == "OPTIONS" and head.target == b"*"
         if not self._keeper.networks.allows(address) and not (is_probe and self._is_from_here()):

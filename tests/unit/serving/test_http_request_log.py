@@ -118,3 +118,28 @@ def test_the_watchdogs_question_is_not_told(opened: ExitStack, folder: Path, cap
     with HttpPhone(port_of(door)) as phone:
         assert outside(lambda: phone.get("*", method="OPTIONS")).status == 200
     assert not lines(caplog)
+
+
+def test_a_proxy_that_is_not_trusted_is_told_of_now_and_then(
+    opened: ExitStack, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All phones behind it seem to have its address, and take that from each other."""
+    door = http_door(opened, folder)
+    with HttpPhone(port_of(door)) as phone:
+        for _ in range(3):
+            assert outside(phone.get, "/file", "X-Forwarded-For: 192.0.2.7").status == 200
+    (record,) = [record for record in caplog.records if "proxy" in record.getMessage()]
+    assert record.getMessage() == (
+        "a request came through a proxy that is not trusted, so it counts as the proxy's: proxy=127.0.0.1 "
+        "advice='if the proxy is yours, see the setting http.trusted_proxies'"
+    )
+
+
+@pytest.mark.parametrize(("proxies", "fields"), [(0, []), (1, ["X-Forwarded-For: 192.0.2.7"])])
+def test_without_a_proxy_or_with_one_that_is_trusted_nothing_is_told(
+    opened: ExitStack, folder: Path, caplog: pytest.LogCaptureFixture, proxies: int, fields: list[str]
+) -> None:
+    door = http_door(opened, folder, trusted_proxies=proxies)
+    with HttpPhone(port_of(door)) as phone:
+        assert outside(phone.get, "/file", *fields).status == 200
+    assert "proxy" not in caplog.text
