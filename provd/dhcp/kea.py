@@ -43,9 +43,9 @@ With AppArmor, Kea may not run the hook, and its profile includes no local file.
     /usr/libexec/xivo-provd/xivo-provd-dhcp-hook PUx,
 to /etc/apparmor.d/usr.sbin.kea-dhcp4, before the last brace, and run
     apparmor_parser -r /etc/apparmor.d/usr.sbin.kea-dhcp4
-Newer versions of Kea run only what lies in their own folder of scripts: put a link to the hook, or a copy, there, and
-make this again with --hook. --kea-library says where libdhcp_run_script.so is. On another machine than provd's, leave
-"hooks-libraries" out.
+Newer versions of Kea run only what lies in their own folder of scripts. The package xivo-provd puts a link there: make
+this again with --hook /usr/share/kea/scripts/xivo-provd-dhcp-hook. --kea-library says where libdhcp_run_script.so is.
+On another machine than provd's, leave "hooks-libraries" out.
 
 Kea tells the hook nothing of option 60. Phones are told by these classes where to ask, and provd recognises them then.
 """

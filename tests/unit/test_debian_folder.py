@@ -102,3 +102,10 @@ def test_the_security_log_is_made_and_rotated_where_it_is_written() -> None:
     assert f"\n{path} {{\n" in (DEBIAN / "xivo-provd.logrotate").read_text()
     assert f"rm -f {path} {path}.*\n" in (DEBIAN / "xivo-provd.postrm").read_text()
     assert unit("xivo-provd.service")["Service"]["ReadWritePaths"] == str(Path(path).parent)
+
+
+def test_the_snippet_for_kea_names_the_link_in_its_folder_of_scripts() -> None:
+    """Newer versions of Kea run nothing else."""
+    links = [line.split()[1] for line in (DEBIAN / "xivo-provd.links").read_text().splitlines()]
+    (link,) = [link for link in links if link.startswith("usr/share/kea/scripts/")]
+    assert f" --hook /{link}." in (DEBIAN.parent / "dhcp" / "xivo-provd.kea.json").read_text()
