@@ -91,8 +91,7 @@ class Recogniser:
         if LAST_CONTACT in device and device[LAST_CONTACT] != today():  # later, if the clock was wrong
             wanted = {**wanted, LAST_CONTACT: today()}
         plugin_id = wanted.get("plugin") or ""
-        is_better_known = any(wanted.get(key) != device.get(key) for key in ("vendor", "model"))
-        if plugin_id in self._host.installed and not is_better_known:
+        if plugin_id in self._host.installed and not _is_better_known(device, wanted):
             return wanted
         caller.decision.levels = levels = self._host.support(identity_of(wanted))
         if plugin_id in self._host.installed and may_stay(plugin_id, levels, is_claimed=LAST_CONTACT not in device):
@@ -109,6 +108,15 @@ class Recogniser:
 
     def _support_by(self, plugin_id: str, identity: Identity) -> int:
         return dict(self._host.support(identity)).get(plugin_id, 0)
+
+
+def _is_better_known(old: Device, new: Device) -> bool:
+    """Tell whether more is known of a phone than when its plugin was chosen.
+
+    That its firmware is another one now does not count: it may be what the plugin gave it.
+    """
+    is_corrected = any(new.get(key) != old.get(key) for key in ("vendor", "model"))
+    return is_corrected or bool(new.get("version") and not old.get("version"))
 
 
 def today() -> str:

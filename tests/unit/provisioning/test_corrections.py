@@ -181,6 +181,35 @@ def test_an_unknown_phone_whose_plugin_nobody_has_is_not_asked_for_again_and_aga
     assert len(house.backend.commits) == before
 
 
+def with_a_plugin_for_newer_firmware(house: House) -> str:
+    """Beside the plugin for 1.0 there is one for 2.0."""
+    house.close()
+    models = {name: {**model, "firmware": "2.0"} for name, model in INFO["models"].items()}
+    write_plugin(house.plugins_folder, "xivo-sample-2.0", info={**INFO, "models": models})
+    house.open()
+    return "xivo-sample-2.0"
+
+
+def test_a_phone_whose_firmware_becomes_known_gets_the_plugin_made_for_that(house: House) -> None:
+    """A lease does not say it; so without this, whether there was one would decide."""
+    newer = with_a_plugin_for_newer_firmware(house)
+    house.told(lease())
+    assert known(house, "version", "plugin") == (None, newer), "nothing speaks for the older"
+    assert isinstance(house.ask(phone(version="1.0")), bytes)
+    assert known(house, "version", "plugin") == ("1.0", PLUGIN_ID)
+    assert isinstance(house.ask(phone(version="2.0")), bytes)
+    assert known(house, "version", "plugin") == ("2.0", PLUGIN_ID), "an upgrade of the phone is none of its plugin"
+
+
+def test_of_a_claimed_device_the_plugin_stays_when_its_firmware_becomes_known(house: House) -> None:
+    newer = with_a_plugin_for_newer_firmware(house)
+    house.told(lease())
+    device = house.the_device()
+    house.app.devices.change(device["id"], {**device, "description": "reception"})
+    assert isinstance(house.ask(phone(version="1.0")), bytes)
+    assert known(house, "version", "plugin") == ("1.0", newer)
+
+
 # --- plugins that raise
 
 
