@@ -117,7 +117,8 @@ class Plugin:
         model = self.models.get(identity.model or "")
         if model is None:
             return Support.PROBABLE
-        return Support.EXACT if identity.version == model.firmware else Support.COMPLETE
+        is_exact = identity.version is not None and identity.version == model.firmware
+        return Support.EXACT if is_exact else Support.COMPLETE
 
     def common_files(self, raw_config: dict[str, Any]) -> Iterable[File]:
         """The files that all phones of the family share and that depend on the server's addresses."""

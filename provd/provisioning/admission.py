@@ -96,10 +96,13 @@ class Admission:
 
     def use(self, limits: AdmissionLimits) -> None:
         """Keep to these limits from now on; if they are others than before, the bursts begin anew."""
-        if limits == self.limits:
-            return
-        self.limits = limits
-        self._all = Bucket(limits.burst, self._clock())
+        if limits != self.limits:
+            self.limits = limits
+            self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """All bursts may be used again, because other limits hold from now on."""
+        self._all = Bucket(self.limits.burst, self._clock())
         self._by_address.clear()
 
     def limit_reached(self, address: str) -> str | None:

@@ -148,6 +148,7 @@ class Application:
     def set_nat(self, is_on: bool) -> None:
         """Turn the NAT switch; when it is on, say in the background which devices that does not suit."""
         self.nat.set(is_on)
+        self.admission.begin_anew()
         self.warn_of_nat()
 
     def warn_of_nat(self) -> None:

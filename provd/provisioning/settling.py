@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 
 from gevent.lock import BoundedSemaphore
 
@@ -34,8 +35,10 @@ from provd.store.store import Store, Transaction
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 10
+_STORED_AT_ONCE = 32
+"""New devices that are stored at the same time, so that one commit holds many of them, however slow the disk is."""
 _MADE_AT_ONCE = 2
-"""New devices that are made at the same time: some for each commit, but few, since known phones wait meanwhile."""
+"""New devices whose files are made at the same time: few, since known phones wait meanwhile."""
 
 
 class Settler:
@@ -66,7 +69,7 @@ class Settler:
         self._admission = admission
         self.counters: Counter[str] = Counter()
         self.retries = Retries()
-        self._making = BoundedSemaphore(_MADE_AT_ONCE)
+        self._storing, self._making = BoundedSemaphore(_STORED_AT_ONCE), BoundedSemaphore(_MADE_AT_ONCE)
         self._complaint = Occasionally()
 
     def is_settled(self, device: Device, caller: Caller) -> bool:
@@ -137,7 +140,7 @@ class Settler:
         obstacle = self._recogniser.why_not_admitted(caller)
         if obstacle is not None:
             raise obstacle
-        with self._admission.place(caller.address), self._making:
+        with self._admission.place(caller.address):
             return self._settle_one(new_id(), caller, is_new=True)
 
     def _settle_one(self, device_id: str, caller: Caller, *, is_new: bool) -> Device:
@@ -155,12 +158,14 @@ class Settler:
             needs_files = needs_files or (is_unfinished(new) and self.retries.take(device_id))
             with self._recheck.turn(device_id, needed=needs_files) as is_due:
                 if new is not old or self._recogniser.is_shared(caller.address):
-                    losers = self._commit(new, config, stored.revision if stored else 0)
+                    with self._storing if is_new else nullcontext():
+                        losers = self._commit(new, config, stored.revision if stored else 0)
                     tell_lost(losers, caller.address, caller.decision.protocol, device_id)
                 self._tell(caller, old, new, is_new=is_new)
                 if is_due:
                     caller.decision.rendered = True
-                    self._configurer.configure_held(device_id)
+                    with self._making if is_new else nullcontext():
+                        self._configurer.configure_held(device_id)
             return self._devices.get(device_id) or new
 
     def _commit(self, new: Device, config: Config | None, revision: int) -> Sequence[str]:

@@ -187,7 +187,7 @@ class HttpDoor:
             plain = PlainSocket(listener.family, listener.type, listener.proto, descriptor)
             plain.setblocking(False)
             address = normalize_address(str(peer[0]))
-            if self.desk.knows(address):
+            if self._options.trusted_proxies or self.desk.knows(address):  # a proxy's connection may be any phone's
                 self._begin_or_close(plain, address)
             elif len(self._strangers) < self._options.max_connections:
                 self._strangers.append((plain, address))
