@@ -53,6 +53,10 @@ class PhoneDesk:
         """Tell whether a known phone has an address."""
         return self._devices.count("ip", address) > 0
 
+    def turned_away(self, request: PhoneRequest, reason: str) -> None:
+        """The door itself refuses a request: its trace says so."""
+        self._decision_of(request).end(f"refused by the door: {reason}")
+
     def quick(self, request: PhoneRequest) -> OpenFile | Problem | None:
         """The answer, if nothing has to be stored or rendered for it; otherwise None, and `handle` is needed."""
         request.decision = decision = self._decision_of(request)

@@ -14,7 +14,7 @@ from provd.identify.admit import ADMITTED
 from provd.identify.retrieve import STRONG_KEYS
 from provd.model.config import Config
 from provd.model.device import LAST_CONTACT, Device, needs_rendering
-from provd.occasionally import Occasionally
+from provd.occasionally import Occasionally, OccasionallyForEach
 from provd.plugins.files import Problem
 from provd.plugins.host import PluginHost
 from provd.provisioning.addresses import put_without_address, tell_lost
@@ -71,6 +71,7 @@ class Settler:
         self.retries = Retries()
         self._storing, self._making = BoundedSemaphore(_STORED_AT_ONCE), BoundedSemaphore(_MADE_AT_ONCE)
         self._complaint = Occasionally()
+        self._moves = OccasionallyForEach(10.0, per_second=50)
 
     def is_settled(self, device: Device, caller: Caller) -> bool:
         """Tell whether nothing has to be stored or rendered for a caller whose device this is."""
@@ -205,6 +206,11 @@ class Settler:
             return
         for key, before, now in decision.changes:
             if key == "ip":
-                log.info("device moved: device=%s ip=%s before=%s by=%s", device["id"], now, before, decision.protocol)
+                # Phones that share an address, where NAT is off, take it from each other with each request.
+                level = logging.INFO if self._moves.due(str(now)) else logging.DEBUG
+                log.log(
+                    level, "device moved: device=%s ip=%s before=%s by=%s unreported=%d",
+                    device["id"], now, before, decision.protocol, self._moves.missed,
+                )  # fmt: skip
             elif before:
                 log.info("device corrected: device=%s %s=%r before=%r", device["id"], key, now, before)

@@ -17,6 +17,9 @@ class Desk(Protocol):
     def knows(self, address: str) -> bool:
         """Tell whether a known phone has an address, in stored form: whoever is there is served first."""
 
+    def turned_away(self, request: PhoneRequest, reason: str) -> None:
+        """The door itself refuses a request: note that, and why."""
+
     def quick(self, request: PhoneRequest) -> Reply | None:
         """The answer for a known phone of which nothing changed; None if `handle` is needed. Never waits."""
 

@@ -256,6 +256,7 @@ class Connection:
         is_probe = head.method == "OPTIONS" and head.target == b"*"
         if not self._keeper.networks.allows(address) and not (is_probe and self._is_from_here()):
             error = HttpError(403, "phones may not come from this address")
+            self._keeper.desk.turned_away(request, error.text)
             self._refuse(error, request, with_body=head.method != "HEAD")
             return False
         if head.method == "OPTIONS":

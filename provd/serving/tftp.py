@@ -258,7 +258,7 @@ class TftpDoor:
     def _on_request(self, asked: _Asked) -> None:
         is_probe = asked.packet.is_write and asked.packet.name == PROBE_NAME and asked.is_from_here
         if not is_probe and not self._networks.allows(asked.address):
-            self._drop(asked, "phones may not come from this address")
+            self._turn_away(asked, "phones may not come from this address")
         elif asked.packet.is_write:
             self.counters["probes" if is_probe else "refused"] += 1
             self._refuse(asked, ErrorCode.ACCESS_VIOLATION, "files can only be read", is_told=not is_probe)
@@ -282,10 +282,9 @@ class TftpDoor:
     def _identify(self, asked: _Asked) -> None:
         self.counters["requests"] += 1
         if not self._quota.has_room(asked.address):
-            self._drop(asked, "too many transfers of this address")
+            self._turn_away(asked, "too many transfers of this address")
             return
-        packet = asked.packet
-        request = TftpRequest(asked.address, packet.name.lstrip("/"), packet.mode, packet.options)
+        request = _phone_request(asked)
         reply = self._desk.quick(request)
         if reply is not None:
             self._answer(asked, reply, request.decision)
@@ -363,6 +362,11 @@ class TftpDoor:
         except OSError as error:
             log.debug("sending failed: peer=%s error=%s", asked.peer[0], error)
 
+    def _turn_away(self, asked: _Asked, reason: str) -> None:
+        """Answer nothing to a phone that nobody has looked for yet."""
+        self._desk.turned_away(_phone_request(asked), reason)
+        self._drop(asked, reason)
+
     def _drop(self, asked: _Asked, reason: str) -> None:
         """Answer nothing; the phone will ask again."""
         self.counters["dropped"] += 1
@@ -370,6 +374,12 @@ class TftpDoor:
 
     def _tell_refused(self, asked: _Asked, answer: str, reason: str) -> None:
         self._request_log.refused(asked.address, asked.packet.name, asked.packet.mode, answer, reason)
+
+
+def _phone_request(asked: _Asked) -> TftpRequest:
+    """The request as plugins see it."""
+    packet = asked.packet
+    return TftpRequest(asked.address, packet.name.lstrip("/"), packet.mode, packet.options)
 
 
 def _end(decision: Decision | None, result: str) -> None:

@@ -31,6 +31,9 @@ class Desk:
     def knows(self, address):
         return False
 
+    def turned_away(self, request, reason):
+        pass
+
     def quick(self, request):
         return open_file(sys.argv[1], request.path)
     handle = quick

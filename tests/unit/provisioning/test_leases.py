@@ -293,7 +293,7 @@ def test_what_happens_is_counted_and_told(house: House, caplog: pytest.LogCaptur
     messages = [record.getMessage() for record in caplog.records]
     device_id = house.the_device()["id"]
     assert any(each.startswith(f"new device: device={device_id} ip={A} mac={MAC} ") for each in messages)
-    assert f"device moved: device={device_id} ip={B} before={A} by=dhcp" in messages
+    assert f"device moved: device={device_id} ip={B} before={A} by=dhcp unreported=0" in messages
     assert messages[-1] == f"device lost its address: device={device_id} ip={B} by=release now_of=None"
 
 

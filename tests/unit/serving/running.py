@@ -29,9 +29,13 @@ class FolderDesk:
     def __init__(self, folder: Path) -> None:
         self.root = str(folder.resolve())
         self.asked: list[PhoneRequest] = []
+        self.turned_away_from: list[tuple[str, str]] = []
 
     def knows(self, address: str) -> bool:
         return False
+
+    def turned_away(self, request: PhoneRequest, reason: str) -> None:
+        self.turned_away_from.append((request.address, reason))
 
     def quick(self, request: PhoneRequest) -> Reply | None:
         self.asked.append(request)

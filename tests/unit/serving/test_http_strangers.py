@@ -1,4 +1,4 @@
-"""Connections from addresses that nobody knows wait for those of known phones, and there may not be too many of them."""
+"""Connections from addresses that nobody knows wait for those of known phones, and there are not too many of them."""
 
 from __future__ import annotations
 

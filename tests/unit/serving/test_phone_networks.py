@@ -118,3 +118,11 @@ def test_changed_networks_count_from_the_next_request_on(opened: ExitStack, fold
         until(lambda: by_tftp.counters["dropped"])
         by_tftp.use(TftpOptions())
         assert outside(tftp_phone.fetch, "file") == CONTENT
+
+
+def test_who_is_turned_away_has_a_trace(tmp_path: Path) -> None:
+    with ExitStack() as opened:
+        door = http_door(opened, tmp_path, networks=[ipaddress.ip_network("198.51.100.0/24")])
+        with HttpPhone(port_of(door)) as phone:
+            assert outside(lambda: phone.get("/file")).status == 403
+        assert door.desk.turned_away_from == [("127.0.0.1", "phones may not come from this address")]
