@@ -167,4 +167,6 @@ class Application:
 
     def _check_files(self, device_id: str) -> str | None:
         with self._locks.hold(of_device(device_id)), self.recheck.turn(device_id) as is_waiting:
-            return self.configurer.configure_held(device_id) if is_waiting else None
+            if is_waiting:
+                return self.configurer.configure_held(device_id)
+            return (self._devices.get(device_id) or {}).get("configure_error")  # somebody else made them a moment ago
