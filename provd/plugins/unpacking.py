@@ -47,7 +47,10 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         if size < 0 or self._file.tell() + size > MAX_UNPACKED_BYTES + tarfile.RECORDSIZE:
             raise tarfile.ReadError(f"more than {MAX_UNPACKED_BYTES} bytes")
-        return self._file.read(size)
+        try:
+            return self._file.read(size)
+        except OSError as error:  # so bz2 calls what it cannot unpack; the disk has no part in it
+            raise tarfile.ReadError(str(error)) from error
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         if whence == io.SEEK_SET and offset > MAX_UNPACKED_BYTES + tarfile.RECORDSIZE:
