@@ -287,5 +287,17 @@ class PluginVerbs:
 
 def _in_thread(work: Callable[..., T], *args: Any) -> T:
     """Do what waits for the disk in a thread, while phones are served."""
-    result: T = gevent.get_hub().threadpool.apply(work, args)
-    return result
+    failures: list[Exception] = []
+    results: list[T] = gevent.get_hub().threadpool.apply(_attempt, (work, args, failures))
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+def _attempt(work: Callable[..., T], args: tuple[Any, ...], failures: list[Exception]) -> list[T]:
+    """What comes of work in a thread; an error is handed over, because the threadpool would print it."""
+    try:
+        return [work(*args)]
+    except Exception as error:  # noqa: BLE001  (it is raised where it was called for)
+        failures.append(error)
+        return []

@@ -139,6 +139,15 @@ def test_what_is_there_already_or_nowhere_is_not_installed(
     assert list(stocked.host.installed) == [PLUGIN_ID]
 
 
+def test_what_fails_in_a_thread_is_told_to_the_caller_only(
+    stocked: House, shelf: Shelf, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shelf.add(OTHER, "1.0", files={"plugin-info": "{"})
+    with pytest.raises(PluginLoadError):
+        stocked.app.plugins.install(OTHER, Operation())
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_cancelled_install_installs_nothing(stocked: House) -> None:
     operation = Operation()
     operation.cancel()
