@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 
+from provd.model.operation import Operation
+from provd.model.request import HttpRequest
 from provd.plugins.custom_templates.checking import check_custom_templates
 from provd.plugins.custom_templates.kinds import Kind
 from provd.plugins.custom_templates.listing import list_custom_templates
 from provd.plugins.custom_templates.migrate import Outcome, migrate
+from provd.plugins.installer import install_archive
 from provd.plugins.loader import load_plugin
+from provd.plugins.repository import Repository
 from tests.integration.clients import config_name, http_get, user_agent
 from tests.integration.server import AASTRA, RunningServer, wait_until
+from tests.unit.provisioning.house import House
 
 OLD = "xivo-aastra-3.2.2.1136"
 FIRMWARE = {OLD: "3.2.2.1136", AASTRA: "3.3.1.4365"}
@@ -113,3 +119,68 @@ def test_phones_with_the_new_firmware_get_the_migrated_templates(server: Running
 def test_templates_of_one_plugin_are_not_the_others(server: RunningServer) -> None:
     customise(server.plugin_folder(OLD))
     assert marks(boot(server, FIRMWARE[AASTRA])) == [set(), set(), set()]
+
+
+# --- all phones change over
+
+
+@pytest.fixture
+def house(tmp_path: Path, repository: Path) -> Iterator[House]:
+    """An application with both plugins, whose phones have booted and whose templates are customised and migrated."""
+    (tmp_path / "plugins").mkdir()
+    for plugin in (OLD, AASTRA):
+        install_archive(plugin, Repository(str(repository)).archive(plugin), tmp_path / "plugins")
+    house = House(tmp_path)
+    assert marks(ask_all(house)) == [set(), set(), set()]
+    customise(tmp_path / "plugins" / OLD)
+    templates = house.app.custom_templates
+    assert {each.outcome for each in templates.migrate(OLD, AASTRA)} == {Outcome.COPIED}
+    assert templates.check(AASTRA) == []
+    house.app.doubts.check_plugins()
+    house.wait_for_recheck()
+    yield house
+    house.close()
+
+
+def ask_all(house: House) -> list[str]:
+    """What each phone gets, still with the old firmware."""
+    texts = []
+    for number, (mac, model) in enumerate(PHONES.items()):
+        headers = {"user-agent": user_agent(mac, model, FIRMWARE[OLD])}
+        answer = house.ask(HttpRequest(f"192.0.2.{10 + number}", f"Aastra/{config_name(mac)}", headers=headers))
+        assert isinstance(answer, bytes)
+        texts.append(answer.decode())
+    return texts
+
+
+def plugins_of(house: House) -> set[str]:
+    return {device["plugin"] for device in house.devices.documents()}
+
+
+def test_all_phones_change_from_the_old_plugin_to_the_new_one_and_back_and_are_served_all_the_time(
+    house: House,
+) -> None:
+    answers: list[list[str]] = []
+
+    def keep_asking() -> None:
+        while True:
+            answers.append(ask_all(house))
+            gevent.sleep(0)
+
+    phones, mass = gevent.spawn(keep_asking), house.app.mass
+    try:
+        tried = mass.change_plugin(OLD, AASTRA, Operation(), dry_run=True)
+        assert (len(tried.changed), tried.failed, plugins_of(house)) == (3, {}, {OLD})
+        moved = mass.change_plugin(OLD, AASTRA, Operation())
+        assert (len(moved.changed), moved.failed, plugins_of(house)) == (3, {}, {AASTRA})
+        assert not list(house.root(OLD).rglob("00085D*.cfg")), "no secret is left with the old plugin"
+        back = mass.undo(str(moved.change_id), Operation())
+        assert (len(back.changed), back.failed, plugins_of(house)) == (3, {}, {OLD})
+        again = mass.change_plugin(OLD, AASTRA, Operation())
+        assert (len(again.changed), again.failed, plugins_of(house)) == (3, {}, {AASTRA})
+        before_the_end = len(answers)
+    finally:
+        phones.kill()
+    assert phones.exception is None, "a phone got no file"
+    assert before_the_end > 10, "they asked all the time"
+    assert all(marks(texts) == CUSTOMISED for texts in answers)
