@@ -23,7 +23,7 @@ from provd.provisioning.plugins import PluginSource
 from provd.repository_settings import open_downloader, open_repository
 from provd.security.log import SecurityLog
 from provd.settings import Settings, backups_folder, load_settings, plugins_folder, store_path
-from provd.store.schema import DEVICES, SCHEMA
+from provd.store.schema import DEVICES, PARAMETERS, SCHEMA
 from provd.store.sqlite import SqliteBackend
 from provd.store.store import Store
 
@@ -72,11 +72,13 @@ class Worker:
         """Undo the last change, and repeat it for all devices."""
         change = self.app.mass.changes()[0]
         undone = self.app.mass.undo(change["id"], Operation())
-        after_undo = self.plugins()
+        devices = self.app.store.collection(DEVICES)
+        remembered = (self.app.store.collection(PARAMETERS).get(f"plugin_change {change['id']}") or {})["devices"]
+        still_changed = [each for each in remembered if devices.has("plugin", change["to"], each)]
         repeated = self.app.mass.change_plugin(change["from"], change["to"], Operation())
         return {
             "change": change, "failed": {**undone.failed, **repeated.failed},
-            "after_undo": after_undo, "after_repeating": self.plugins(),
+            "still_changed": still_changed, "after_repeating": self.plugins(),
         }  # fmt: skip
 
     def plugins(self) -> list[str]:
