@@ -10,7 +10,7 @@ from typing import Any
 
 from provd.model.decision import Decision, Record, address_of, as_data, device_of
 
-MAX_OF_DEVICES = 20_000
+MAX_OF_DEVICES = 10_000
 """Traces of requests by known devices that are kept in all; of more, the oldest are forgotten."""
 MAX_PER_DEVICE = 30
 """Traces that are kept of one device, so that one that asks without pause leaves those of the others alone."""

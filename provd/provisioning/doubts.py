@@ -69,16 +69,20 @@ class Doubts:
 
     def check_plugins(self) -> None:
         """Have the files of those devices made anew whose plugin, or a template of it, changed since the last look."""
-        known = (self._parameters.get(_FINGERPRINTS) or {}).get("plugins", {})
-        current = {plugin.id: fingerprint(plugin.folder) for plugin in self._host.installed.values()}
-        if current != known:
-            self._try_to_commit(Transaction().put(PARAMETERS, _FINGERPRINTS, {"plugins": current}))
-        for plugin_id in (each for each in current if current[each] != known.get(each)):
+        for plugin_id in self.note_plugins():
             self._host.look_at_templates(plugin_id)
             devices = self._devices.find("plugin", plugin_id)
             if devices:
                 log.info("plugin or templates changed: plugin=%s devices=%d", plugin_id, len(devices))
                 self._recheck.add(devices)
+
+    def note_plugins(self) -> list[str]:
+        """Note how the plugins and their templates are now; returns which are not as at the last look."""
+        known = (self._parameters.get(_FINGERPRINTS) or {}).get("plugins", {})
+        current = {plugin.id: fingerprint(plugin.folder) for plugin in self._host.installed.values()}
+        if current != known:
+            self._try_to_commit(Transaction().put(PARAMETERS, _FINGERPRINTS, {"plugins": current}))
+        return [each for each in current if current[each] != known.get(each)]
 
     def end(self) -> None:
         """See to it that the files can be trusted at the next start, or that it knows better."""

@@ -229,14 +229,18 @@ class PluginVerbs:
         self._package_threads.apply(self.packages(plugin_id).uninstall, (package_id,))
 
     def _configure(self, plugin_id: str, operation: Operation) -> dict[str, Any]:
-        """Make the files of a plugin's devices anew; a device that cannot be configured does not fail the whole."""
-        self._doubts.check_plugins()
+        """Make the files of a plugin's devices anew; a device that cannot be configured does not fail the whole.
+
+        If it is interrupted, the next start finds that the plugin changed, and makes the rest.
+        """
         devices = self._mass.devices_of(plugin_id)
         if not devices:
+            self._doubts.note_plugins()
             return {"changed": 0, "failed": {}}
         sub = operation.sub("configure")
         outcome = self._mass.reconfigure(devices, sub)
         sub.succeed()
+        self._doubts.note_plugins()
         return {"changed": len(outcome.changed), "failed": outcome.failed}
 
     @contextmanager

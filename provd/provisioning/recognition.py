@@ -25,7 +25,7 @@ from provd.store.schema import DEVICES
 from provd.store.store import Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """Who sent a request: what it says of the phone, its address, and where the conclusions are noted."""
 
