@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tests.appliance.bed import ROOT, Bed
 
-TREES = ("tests", "plugins", "etc", "bench", "docs", "fail2ban", "pyproject.toml")
+TREES = ("tests", "plugins", "etc", "bench", "docs", "dhcp", "fail2ban", "pyproject.toml")
 """What the tests need besides the program, which is the package's."""
 
 
