@@ -99,9 +99,12 @@ def test_provd_is_gone(listener: Listener) -> None:
 
 
 def fill(listener: Listener) -> int:
-    """Put datagrams into the queue until no more fit; how many did."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        for count in range(100_000):
+    """Put datagrams into the queue until no more fit; how many did.
+
+    Each has a sender of its own: where the queue is long, the buffer of a single one is full before.
+    """
+    for count in range(100_000):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             try:
                 sender.sendto(b"x", socket.MSG_DONTWAIT, str(listener.path))
             except BlockingIOError:
